@@ -1,0 +1,107 @@
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { AthanorError, InputError, messageOf } from './errors.js';
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a folder, not a file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  ENOSPC: 'no space left on the disk',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+};
+
+/** The system's reason for a failed file operation, in words. */
+export function fileErrorReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return (code !== undefined && REASONS[code]) || messageOf(error);
+}
+
+/** A file could not be written (disk full, no permission …). */
+export class WriteError extends AthanorError {}
+
+function writeError(file: string, error: unknown): WriteError {
+  return new WriteError(`cannot write: ${fileErrorReason(error)}`, {
+    where: file,
+    hint: 'What was saved before is untouched. Free some space or choose another place, then run the same command again.',
+    cause: error,
+  });
+}
+
+/** Reads a whole file. @throws {InputError} naming the file and the reason. */
+export function readBytes(file: string): Uint8Array {
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    throw new InputError(`cannot read: ${fileErrorReason(error)}`, { where: file, cause: error });
+  }
+}
+
+/** Reads a whole UTF-8 file. @throws {InputError} naming the file and the reason. */
+export function readText(file: string): string {
+  return Buffer.from(readBytes(file)).toString('utf8');
+}
+
+/** Flushes a file or folder to the disk. */
+function sync(target: string): void {
+  const handle = fs.openSync(target, 'r');
+  try {
+    fs.fsyncSync(handle);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+/** Writes a file so that a reader sees the old content or the new one, never a part: temporary file, sync, rename. */
+export function writeFileAtomic(file: string, content: string | Uint8Array): void {
+  const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(temporary, content);
+    sync(temporary);
+    fs.renameSync(temporary, file);
+    sync(path.dirname(file));
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error instanceof AthanorError ? error : writeError(file, error);
+  }
+}
+
+/**
+ * Fills a folder through `fill(temporaryFolder)` and puts it in place at once: every file synced, then one rename. An
+ * existing folder of that name is replaced. A crash at any moment leaves the old folder or the new one.
+ */
+export async function writeFolderAtomic(
+  folder: string,
+  fill: (temporary: string) => void | Promise<void>,
+): Promise<void> {
+  const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    fs.mkdirSync(temporary, { recursive: true });
+    await fill(temporary);
+    for (const entry of fs.readdirSync(temporary, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) sync(path.join(entry.parentPath, entry.name));
+    }
+    sync(temporary);
+    if (fs.existsSync(folder)) {
+      const old = `${folder}.${randomBytes(4).toString('hex')}.old.tmp`;
+      fs.renameSync(folder, old);
+      fs.renameSync(temporary, folder);
+      fs.rmSync(old, { recursive: true, force: true });
+    } else {
+      fs.renameSync(temporary, folder);
+    }
+    sync(path.dirname(folder));
+  } catch (error) {
+    fs.rmSync(temporary, { recursive: true, force: true });
+    throw error instanceof AthanorError ? error : writeError(folder, error);
+  }
+}
+
+/** SHA-256 of bytes, in hexadecimal. */
+export function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
