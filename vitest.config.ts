@@ -1,4 +1,12 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+
+// WebGPU tests run on a software Vulkan driver where there is no GPU. Debian's `chromium` package brings one.
+const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+if (process.env.VK_ICD_FILENAMES === undefined && !existsSync('/dev/dri') && existsSync(swiftShader)) {
+  process.env.VK_ICD_FILENAMES = swiftShader;
+  process.env.VK_DRIVER_FILES = swiftShader;
+}
 
 export default defineConfig({
   test: {
