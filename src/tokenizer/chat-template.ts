@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Template } from '@huggingface/jinja';
+import { InputError, messageOf } from '../util/errors.js';
+import { readText } from '../util/files.js';
+import { type Json, readJsonObject } from '../util/json.js';
+import { END_OF_TEXT } from './tokenizer.js';
+
+export interface ToolCall {
+  readonly name: string;
+  /** A text stands as it is; anything else is written as JSON. */
+  readonly arguments: Json;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+  /** Calls that the assistant makes after its content. */
+  readonly toolCalls?: readonly ToolCall[];
+}
+
+/** The special tokens of a chat tokenizer of ours, in the order of their ids. */
+export const CHAT_SPECIAL_TOKENS: readonly string[] = [
+  END_OF_TEXT,
+  '<|system|>',
+  '<|user|>',
+  '<|assistant|>',
+  '<|tool|>',
+  '<|call|>',
+  '<|end|>',
+];
+
+/**
+ * Our own chat template (Jinja): `<|user|>TEXT<|end|><|assistant|>TEXT<|end|>`, and for a tool
+ * `<|assistant|><|call|>NAME ARGUMENTS<|end|><|tool|>RESULT<|end|><|assistant|>TEXT<|end|>`. It does not list the
+ * tools on offer: a model learns them from its examples.
+ */
+export const DEFAULT_CHAT_TEMPLATE: string = [
+  '{%- for message in messages -%}',
+  "{{- '<|' + message.role + '|>' + (message.content or '') -}}",
+  '{%- for call in message.tool_calls or [] -%}',
+  '{%- set arguments = call.function.arguments -%}',
+  "{{- '<|call|>' + call.function.name + ' ' + (arguments if arguments is string else arguments | tojson) -}}",
+  '{%- endfor -%}',
+  "{{- '<|end|>' -}}",
+  '{%- endfor -%}',
+  "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}",
+].join('\n');
+
+export interface RenderChatOptions {
+  /** End with the opening of an assistant's message, for the model to go on. */
+  readonly addGenerationPrompt?: boolean;
+  /** Descriptions of the tools on offer, in the form that the template expects. */
+  readonly tools?: readonly Json[] | undefined;
+  readonly bosToken?: string | undefined;
+  readonly eosToken?: string | undefined;
+}
+
+const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'];
+
+/**
+ * Messages as one text, by a Hugging Face chat template.
+ *
+ * The text holds the template's special tokens and whatever the messages say: `encodeChat` keeps the two apart.
+ *
+ * @throws {InputError} if the template is not valid or refuses the messages.
+ */
+export function renderChat(template: string, messages: readonly ChatMessage[], options: RenderChatOptions = {}): string {
+  messages.forEach(({ role }, i) => {
+    if (!ROLES.includes(role)) {
+      throw new InputError('unknown role', { where: `message ${i + 1}`, expected: ROLES.join(', '), got: String(role) });
+    }
+  });
+  const variables: { [name: string]: unknown } = {
+    messages: messages.map(toStandardMessage),
+    add_generation_prompt: options.addGenerationPrompt ?? false,
+    bos_token: options.bosToken ?? '',
+    eos_token: options.eosToken ?? '',
+  };
+  if (options.tools !== undefined) variables.tools = options.tools;
+  try {
+    return compiled(template).render(variables);
+  } catch (error) {
+    throw new InputError(`cannot render the chat: ${messageOf(error)}`, { where: 'chat template', cause: error });
+  }
+}
+
+let lastTemplate: { source: string; template: Template } | undefined;
+
+function compiled(source: string): Template {
+  if (lastTemplate?.source !== source) lastTemplate = { source, template: new Template(source) };
+  return lastTemplate.template;
+}
+
+/** The shape that published templates read. */
+function toStandardMessage({ role, content, toolCalls }: ChatMessage): { [key: string]: unknown } {
+  if (toolCalls === undefined || toolCalls.length === 0) return { role, content };
+  return {
+    role,
+    content,
+    tool_calls: toolCalls.map((call) => ({
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    })),
+  };
+}
+
+/**
+ * The chat template of a model folder: `chat_template.jinja`, or `chat_template` in `tokenizer_config.json` (the one
+ * named `default` of several). Undefined where the folder has none.
+ *
+ * @throws {InputError} if the file is there and unreadable.
+ */
+export function loadChatTemplate(folder: string): string | undefined {
+  const own = path.join(folder, 'chat_template.jinja');
+  if (existsSync(own)) return readText(own);
+  const config = path.join(folder, 'tokenizer_config.json');
+  if (!existsSync(config)) return undefined;
+  const found = readJsonObject(config).chat_template;
+  if (found === undefined || found === null) return undefined;
+  if (typeof found === 'string') return found;
+  if (Array.isArray(found)) {
+    for (const entry of found) {
+      if (entry !== null && typeof entry === 'object' && !Array.isArray(entry) && entry.name === 'default') {
+        if (typeof entry.template === 'string') return entry.template;
+      }
+    }
+  }
+  throw new InputError('chat_template is neither a text nor a list with one named "default"', { where: config });
+}
