@@ -37,7 +37,7 @@ export function writeParts(file: string, parts: Iterable<Uint8Array>): void {
 function partsError(file: string, error: unknown): WriteError {
   return new WriteError(`cannot write: ${fileErrorReason(error)}`, {
     where: file,
-    hint: 'Free some space or choose another place, then run the same command again.',
+    hint: 'What was saved before is untouched. Free some space or choose another place, then run the same command again.',
     cause: error,
   });
 }
