@@ -54,7 +54,7 @@ export interface SafetensorsHeader {
 export const PREFIX_BYTES = 8;
 
 /** The format's own limit on the header, which keeps a damaged length from being believed. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * The header's length, from the first eight bytes of a file.
