@@ -81,10 +81,8 @@ export function compile<R extends Tree<Tensor> | Updated>(
     }
     return program;
   };
-  const call = async (...args: Tree<ArrayValue>[]): Promise<Values<R>> => {
-    const program = await prepare(...args);
-    return (await program.run(args)) as unknown as Values<R>;
-  };
+  const call = (...args: Tree<ArrayValue>[]): Promise<Values<R>> =>
+    prepare(...args).then((program) => program.run(args)) as unknown as Promise<Values<R>>;
   const release = async (): Promise<void> => {
     for (const program of programs.values()) await (await program).release();
     programs.clear();

@@ -29,7 +29,8 @@ const variableOp = defineSingleOutputOp<{ readonly variable: Variable }>({
  * is compiled again when the value changes, and all programs share the one value.
  */
 export class Variable {
-  readonly name: string;
+  /** For messages and graphs; modules set it to the path that leads to it. */
+  name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** The placeholder to compute with. */

@@ -55,6 +55,15 @@ function sync(target: string): void {
   }
 }
 
+/** Removes what a failed write left behind, as far as that is possible. */
+function discard(temporary: string): void {
+  try {
+    fs.rmSync(temporary, { recursive: true, force: true });
+  } catch {
+    // The first error is the one to report.
+  }
+}
+
 /** Writes a file so that a reader sees the old content or the new one, never a part: temporary file, sync, rename. */
 export function writeFileAtomic(file: string, content: string | Uint8Array): void {
   const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
@@ -65,14 +74,14 @@ export function writeFileAtomic(file: string, content: string | Uint8Array): voi
     fs.renameSync(temporary, file);
     sync(path.dirname(file));
   } catch (error) {
-    fs.rmSync(temporary, { force: true });
+    discard(temporary);
     throw error instanceof AthanorError ? error : writeError(file, error);
   }
 }
 
 /**
  * Fills a folder through `fill(temporaryFolder)` and puts it in place at once: every file synced, then one rename. An
- * existing folder of that name is replaced. A crash at any moment leaves the old folder or the new one.
+ * existing folder of that name is replaced; a crash between the two renames leaves it whole under `*.old.tmp`.
  */
 export async function writeFolderAtomic(
   folder: string,
@@ -96,7 +105,7 @@ export async function writeFolderAtomic(
     }
     sync(path.dirname(folder));
   } catch (error) {
-    fs.rmSync(temporary, { recursive: true, force: true });
+    discard(temporary);
     throw error instanceof AthanorError ? error : writeError(folder, error);
   }
 }

@@ -1,8 +1,11 @@
 /** Loads every op, so that `opTable` is whole. */
+import './attention.js';
 import './binary.js';
+import './cached-attention.js';
 import './compare.js';
 import './control.js';
 import './create.js';
+import './cross-entropy.js';
 import './gather.js';
 import './layout.js';
 import './matmul.js';
