@@ -1,0 +1,125 @@
+import { attention } from '../tensor/ops/attention.js';
+import { cachedAttention } from '../tensor/ops/cached-attention.js';
+import { reshape, transpose } from '../tensor/ops/layout.js';
+import { rotary } from '../tensor/ops/rotary.js';
+import type { Dim } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { Linear } from './linear.js';
+import { Module } from './module.js';
+import { RmsNorm } from './norm.js';
+import type { Initializer } from './parameter.js';
+import type { RotaryTables } from './rope.js';
+
+export interface AttentionConfig {
+  readonly width: number;
+  readonly heads: number;
+  /** Heads of keys and values, shared by groups of query heads; default: as many. */
+  readonly keyHeads?: number;
+  /** Width of a head; default `width / heads`. */
+  readonly headWidth?: number;
+  readonly bias?: boolean;
+  readonly outputBias?: boolean;
+  /** Normalise queries and keys (RMS over each head) before they meet. */
+  readonly queryKeyNorm?: boolean;
+  readonly epsilon?: number;
+  readonly init?: Initializer;
+  readonly outputInit?: Initializer;
+}
+
+export interface AttentionContext {
+  /** Added to the scores, `[B or 1, 1, T, S]`. */
+  readonly mask?: Tensor;
+  /** int64 `[B or 1, T]`, with the tables for rotary positions. */
+  readonly positions?: Tensor;
+  readonly rotation?: RotaryTables;
+  /** Keys and values come from here in cross-attention, `[B, S, width]`. */
+  readonly memory?: Tensor;
+}
+
+/** One layer's keys and values, `[B, keyHeads, capacity, headWidth]` each, and where the new ones go. */
+export interface CacheView {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  /** int32 `[B]`: each row's last position after this step. */
+  readonly lastPositions: Tensor;
+  /** int32 `[1]`: positions in use after this step, in the longest row. */
+  readonly total: Tensor;
+}
+
+/** Multi-head attention (Vaswani et al. 2017) with grouped heads. `[B, T, width] → [B, T, width]`. */
+export class Attention extends Module {
+  readonly config: AttentionConfig;
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  readonly o: Linear;
+  readonly queryNorm: RmsNorm | undefined;
+  readonly keyNorm: RmsNorm | undefined;
+
+  constructor(config: AttentionConfig) {
+    super();
+    this.config = config;
+    const { width, heads, bias = false, outputBias = bias, init, outputInit } = config;
+    const { keyHeads, headWidth } = this.layout;
+    const input = { inputs: width, bias, ...(init ? { init } : {}) };
+    this.q = new Linear({ ...input, outputs: heads * headWidth });
+    this.k = new Linear({ ...input, outputs: keyHeads * headWidth });
+    this.v = new Linear({ ...input, outputs: keyHeads * headWidth });
+    const output = { inputs: heads * headWidth, outputs: width, bias: outputBias };
+    this.o = new Linear({ ...output, ...(outputInit ? { init: outputInit } : {}) });
+    const norm = { width: headWidth, ...(config.epsilon === undefined ? {} : { epsilon: config.epsilon }) };
+    this.queryNorm = config.queryKeyNorm ? new RmsNorm(norm) : undefined;
+    this.keyNorm = config.queryKeyNorm ? new RmsNorm(norm) : undefined;
+  }
+
+  private get layout(): { readonly keyHeads: number; readonly headWidth: number } {
+    const { width, heads, keyHeads = heads, headWidth = width / heads } = this.config;
+    return { keyHeads, headWidth };
+  }
+
+  forward(x: Tensor, { mask, positions, rotation, memory = x }: AttentionContext): Tensor {
+    const { heads } = this.config;
+    const { keyHeads, headWidth } = this.layout;
+    const [batch, time] = x.shape as readonly [Dim, Dim];
+    const split = (projected: Tensor, count: number, norm?: RmsNorm): Tensor => {
+      const shaped = reshape(projected, [batch, projected.shape[1]!, count, headWidth]);
+      return transpose(norm ? norm.forward(shaped) : shaped, [0, 2, 1, 3]);
+    };
+    const turn = (part: Tensor): Tensor =>
+      rotation && positions ? rotary(part, positions, rotation.cosines.tensor, rotation.sines.tensor) : part;
+    const q = turn(split(this.q.forward(x), heads, this.queryNorm));
+    const k = turn(split(this.k.forward(memory), keyHeads, this.keyNorm));
+    const v = split(this.v.forward(memory), keyHeads);
+    const y = attention(q, k, v, mask ? { mask } : {});
+    return this.o.forward(reshape(transpose(y, [0, 2, 1, 3]), [batch, time, heads * headWidth]));
+  }
+
+  /** The same for T new positions against a cache; returns the cache with them entered. */
+  decode(
+    x: Tensor,
+    cache: CacheView,
+    rotation?: RotaryTables,
+  ): { readonly y: Tensor; readonly keys: Tensor; readonly values: Tensor } {
+    const { heads } = this.config;
+    const { keyHeads, headWidth } = this.layout;
+    const normed = (projected: Tensor, count: number, norm?: RmsNorm): Tensor => {
+      if (!norm) return projected;
+      const split = reshape(projected, [...projected.shape.slice(0, 2), count, headWidth]);
+      return reshape(norm.forward(split), projected.shape);
+    };
+    const { y, keys, values } = cachedAttention(
+      {
+        q: normed(this.q.forward(x), heads, this.queryNorm),
+        k: normed(this.k.forward(x), keyHeads, this.keyNorm),
+        v: this.v.forward(x),
+        pastKeys: cache.keys,
+        pastValues: cache.values,
+        lastPositions: cache.lastPositions,
+        total: cache.total,
+        ...(rotation ? { rotation: { cosines: rotation.cosines.tensor, sines: rotation.sines.tensor } } : {}),
+      },
+      { heads, keyHeads, scale: 1 / Math.sqrt(headWidth) },
+    );
+    return { y: this.o.forward(y), keys, values };
+  }
+}

@@ -1,0 +1,65 @@
+import { mul } from '../tensor/ops/binary.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { gelu, geluTanh, reluSquared, silu } from './activation.js';
+import { Linear } from './linear.js';
+import { Module } from './module.js';
+import type { Initializer } from './parameter.js';
+
+export interface FeedForwardConfig {
+  readonly width: number;
+  readonly hidden: number;
+  readonly activation: 'gelu' | 'geluTanh' | 'reluSquared';
+  readonly bias?: boolean;
+  readonly init?: Initializer;
+  readonly outputInit?: Initializer;
+}
+
+const ACTIVATIONS = { gelu, geluTanh, reluSquared } as const;
+
+/** `W₂ · activation(W₁ · x)`, position by position. `[...S, width] → [...S, width]`. */
+export class FeedForward extends Module {
+  readonly config: FeedForwardConfig;
+  readonly up: Linear;
+  readonly down: Linear;
+
+  constructor(config: FeedForwardConfig) {
+    super();
+    this.config = config;
+    const { width, hidden, bias = false, init, outputInit } = config;
+    this.up = new Linear({ inputs: width, outputs: hidden, bias, ...(init ? { init } : {}) });
+    this.down = new Linear({ inputs: hidden, outputs: width, bias, ...(outputInit ? { init: outputInit } : {}) });
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.down.forward(ACTIVATIONS[this.config.activation](this.up.forward(x)));
+  }
+}
+
+export interface SwiGluConfig {
+  readonly width: number;
+  readonly hidden: number;
+  readonly init?: Initializer;
+  readonly outputInit?: Initializer;
+}
+
+/** `W_down · (silu(W_gate · x) · (W_up · x))` (Shazeer 2020). `[...S, width] → [...S, width]`. */
+export class SwiGlu extends Module {
+  readonly config: SwiGluConfig;
+  readonly gate: Linear;
+  readonly up: Linear;
+  readonly down: Linear;
+
+  constructor(config: SwiGluConfig) {
+    super();
+    this.config = config;
+    const { width, hidden, init, outputInit } = config;
+    const inner = init ? { init } : {};
+    this.gate = new Linear({ inputs: width, outputs: hidden, ...inner });
+    this.up = new Linear({ inputs: width, outputs: hidden, ...inner });
+    this.down = new Linear({ inputs: hidden, outputs: width, ...(outputInit ? { init: outputInit } : {}) });
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.down.forward(mul(silu(this.gate.forward(x)), this.up.forward(x)));
+  }
+}

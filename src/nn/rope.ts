@@ -1,0 +1,27 @@
+import { Variable } from '../tensor/variable.js';
+
+/** The rotation tables of rotary position embedding, `[positions, width/2]` each. They are not weights. */
+export interface RotaryTables {
+  readonly cosines: Variable;
+  readonly sines: Variable;
+}
+
+/**
+ * `cos(p·θ^(−2i/width))` and `sin(…)` for position p and pair i (Su et al. 2021).
+ * @param width of a head; @param theta base of the wavelengths, 10,000 in the paper.
+ */
+export function rotaryTables(positions: number, width: number, theta = 10_000): RotaryTables {
+  const half = width / 2;
+  const cosines = new Float32Array(positions * half);
+  const sines = new Float32Array(positions * half);
+  for (let p = 0; p < positions; p++) {
+    for (let i = 0; i < half; i++) {
+      const angle = p * theta ** ((-2 * i) / width);
+      cosines[p * half + i] = Math.cos(angle);
+      sines[p * half + i] = Math.sin(angle);
+    }
+  }
+  const variable = (name: string, data: Float32Array): Variable =>
+    new Variable(name, { dtype: 'float32', shape: [positions, half], data } as never);
+  return { cosines: variable('rope.cosines', cosines), sines: variable('rope.sines', sines) };
+}
