@@ -1,6 +1,9 @@
 import { attention } from '../tensor/ops/attention.js';
+import { add, maximum, sub } from '../tensor/ops/binary.js';
 import { cachedAttention } from '../tensor/ops/cached-attention.js';
+import { cast, iota } from '../tensor/ops/create.js';
 import { reshape, transpose } from '../tensor/ops/layout.js';
+import { max } from '../tensor/ops/reduce.js';
 import { rotary } from '../tensor/ops/rotary.js';
 import type { Dim } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -102,24 +105,39 @@ export class Attention extends Module {
   ): { readonly y: Tensor; readonly keys: Tensor; readonly values: Tensor } {
     const { heads } = this.config;
     const { keyHeads, headWidth } = this.layout;
-    const normed = (projected: Tensor, count: number, norm?: RmsNorm): Tensor => {
-      if (!norm) return projected;
+    // The fused node rotates heads whose width is a multiple of 16; for others it is done before.
+    const fused = rotation !== undefined && headWidth % 16 === 0;
+    const turned = (projected: Tensor, count: number, norm?: RmsNorm): Tensor => {
+      const turns = rotation !== undefined && !fused;
+      if (!norm && !turns) return projected;
       const split = reshape(projected, [...projected.shape.slice(0, 2), count, headWidth]);
-      return reshape(norm.forward(split), projected.shape);
+      const normal = norm ? norm.forward(split) : split;
+      if (!turns) return reshape(normal, projected.shape);
+      const heads = transpose(normal, [0, 2, 1, 3]);
+      const positions = newPositions(cache.lastPositions, x.shape[1]!);
+      const rotated = rotary(heads, positions, rotation.cosines.tensor, rotation.sines.tensor);
+      return reshape(transpose(rotated, [0, 2, 1, 3]), projected.shape);
     };
     const { y, keys, values } = cachedAttention(
       {
-        q: normed(this.q.forward(x), heads, this.queryNorm),
-        k: normed(this.k.forward(x), keyHeads, this.keyNorm),
+        q: turned(this.q.forward(x), heads, this.queryNorm),
+        k: turned(this.k.forward(x), keyHeads, this.keyNorm),
         v: this.v.forward(x),
         pastKeys: cache.keys,
         pastValues: cache.values,
         lastPositions: cache.lastPositions,
         total: cache.total,
-        ...(rotation ? { rotation: { cosines: rotation.cosines.tensor, sines: rotation.sines.tensor } } : {}),
+        ...(fused ? { rotation: { cosines: rotation.cosines.tensor, sines: rotation.sines.tensor } } : {}),
       },
       { heads, keyHeads, scale: 1 / Math.sqrt(headWidth) },
     );
     return { y: this.o.forward(y), keys, values };
   }
+}
+
+/** Positions of T new tokens in rows that end at `lastPositions`; rows padded on the right start at 0. `[B, T]`. */
+function newPositions(lastPositions: Tensor, time: Dim): Tensor {
+  const steps = iota(time);
+  const first = maximum(sub(cast(lastPositions, 'int64'), max(steps)), 0);
+  return add(reshape(first, [lastPositions.shape[0]!, 1]), reshape(steps, [1, time]));
 }
