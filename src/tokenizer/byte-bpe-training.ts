@@ -56,7 +56,8 @@ function breathe(): Promise<void> {
  * Trains byte-level BPE: the most frequent adjacent pair of symbols inside pretokens is merged, again and again; of
  * pairs seen equally often the greater pair of byte strings goes first. The same texts give the same tokenizer.
  *
- * Each text stands for itself: no pretoken crosses from one to the next. Memory is that of the distinct pretokens.
+ * Each text stands for itself: no pretoken crosses from one to the next. Memory is that of the distinct pretokens;
+ * beyond some millions of them, those seen once are forgotten.
  *
  * @throws {VocabularyTooLargeError} if the texts run out of pairs; @throws {InputError} for empty texts, a vocabulary
  * below 256 plus the special tokens, or colliding special tokens.

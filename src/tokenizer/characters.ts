@@ -1,7 +1,7 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
 import { AddedTokenSplitter, addedTokensToJson, numberSpecialTokens } from './added-tokens.js';
-import { isByteToken, byteToken } from './byte-fallback.js';
+import { byteToken, isByteToken } from './byte-fallback.js';
 import { IdList, wellFormed } from './encoding-buffers.js';
 import { TokenTable } from './token-table.js';
 import {

@@ -65,10 +65,18 @@ const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'];
  *
  * @throws {InputError} if the template is not valid or refuses the messages.
  */
-export function renderChat(template: string, messages: readonly ChatMessage[], options: RenderChatOptions = {}): string {
+export function renderChat(
+  template: string,
+  messages: readonly ChatMessage[],
+  options: RenderChatOptions = {},
+): string {
   messages.forEach(({ role }, i) => {
     if (!ROLES.includes(role)) {
-      throw new InputError('unknown role', { where: `message ${i + 1}`, expected: ROLES.join(', '), got: String(role) });
+      throw new InputError('unknown role', {
+        where: `message ${i + 1}`,
+        expected: ROLES.join(', '),
+        got: String(role),
+      });
     }
   });
   const variables: { [name: string]: unknown } = {

@@ -94,7 +94,10 @@ function readPieces(file: string, vocabularySize: number): { text: string; score
     at += length;
   }
   if (at !== bytes.length) {
-    throw new CorruptFileError('bytes are left after the last token', { where: file, got: `${bytes.length - at} bytes` });
+    throw new CorruptFileError('bytes are left after the last token', {
+      where: file,
+      got: `${bytes.length - at} bytes`,
+    });
   }
   return pieces;
 }

@@ -37,9 +37,9 @@ function translate(pattern: string): string {
     const afterQuantifier = quantified;
     quantified = false;
     if (character === '\\') {
-      const escape = /^\\[pP]\{[^}]*\}|^\\x\{[^}]*\}|^\\[\s\S]?/.exec(rest)![0];
-      i += escape.length - 1;
-      out += translateEscape(escape);
+      const sequence = /^\\[pP]\{[^}]*\}|^\\x\{[^}]*\}|^\\[\s\S]?/.exec(rest)![0];
+      i += sequence.length - 1;
+      out += translateEscape(sequence);
     } else if (inClass) {
       if (character === '[' || rest.startsWith('&&')) throw new Error('nested character classes are not supported');
       if (character === ']') inClass = false;
@@ -71,12 +71,14 @@ function translate(pattern: string): string {
   return out;
 }
 
-function translateEscape(escape: string): string {
-  if (escape === '\\s') return '\\p{White_Space}';
-  if (escape === '\\S') return '\\P{White_Space}';
-  if (escape.startsWith('\\x{')) return `\\u{${escape.slice(3)}`;
+function translateEscape(sequence: string): string {
+  if (sequence === '\\s') return '\\p{White_Space}';
+  if (sequence === '\\S') return '\\P{White_Space}';
+  if (sequence.startsWith('\\x{')) return `\\u{${sequence.slice(3)}`;
   // With the flag u only syntax characters may be escaped.
-  return escape.length === 2 && !/[\^$\\.*+?()[\]{}|/\-nrtfvbBdDwWxu0pP]/.test(escape[1]!) ? escape[1]! : escape;
+  return sequence.length === 2 && !/[\^$\\.*+?()[\]{}|/\-nrtfvbBdDwWxu0pP]/.test(sequence[1]!)
+    ? sequence[1]!
+    : sequence;
 }
 
 function anyCase(character: string, inClass: boolean): string {

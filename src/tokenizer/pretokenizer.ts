@@ -10,7 +10,8 @@ export interface Pretokenizer {
 }
 
 /** The pattern of GPT-2 (Radford et al., 2019). */
-export const GPT2_PATTERN: string = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const GPT2_PATTERN: string =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /**
  * The default for training. As in GPT-4's pattern a word takes one space or sign before it and line breaks end a
