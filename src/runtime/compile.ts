@@ -12,7 +12,7 @@ import { moveToGpu } from './gpu.js';
 import { openSession, translate } from './session.js';
 
 /** What a traced function returns when it also updates variables. */
-export class Updated<R extends Tree<Tensor> = Tree<Tensor>> {
+export class Updated<R = unknown> {
   readonly outputs: R;
   readonly updates: readonly (readonly [Variable, Tensor])[];
 
@@ -52,7 +52,7 @@ export interface CompiledFunction<R> {
   release(): Promise<void>;
 }
 
-type TracedFunction = (...args: Tree<Tensor>[]) => Tree<Tensor> | Updated;
+type TracedFunction = (...args: Tree<Tensor>[]) => Tree<Tensor> | Updated<Tree<Tensor>>;
 
 const isArray = (value: unknown): value is ArrayValue =>
   typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value;
@@ -63,7 +63,7 @@ const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
  * written as an ONNX model, and run by ONNX Runtime. Variables that the function uses are inputs of the program; those
  * that it updates (`Updated`) keep their new values. Results are arrays in memory.
  */
-export function compile<R extends Tree<Tensor> | Updated>(
+export function compile<R>(
   fn: (...args: never[]) => R,
   options: CompileOptions = {},
 ): CompiledFunction<R> {

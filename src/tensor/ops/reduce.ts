@@ -108,6 +108,22 @@ export const min: (x: Tensor, options?: ReduceOptions) => Tensor = defineReducti
   extremumGradient,
 );
 
+const sumOfSquaresOp = defineSingleOutputOp<null>({
+  name: 'sumOfSquares',
+  infer: ([x]) => {
+    requireFloating('sumOfSquares', x!);
+    return [{ dtype: x!.dtype, shape: [] }];
+  },
+  decompose: ([x]) => [sum(mul(x!, x!))],
+  onnx: (emit, [x]) => emit.node('ReduceSumSquare', [x!], { keepdims: 0 }),
+  samples: () => [{ inputs: [{ shape: [3, 4] }], attributes: null }],
+});
+
+/** `Σ x²` over all elements, in one pass. */
+export function sumOfSquares(x: Tensor): Tensor {
+  return sumOfSquaresOp([x], null);
+}
+
 /** Arithmetic mean over axes. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireFloating('mean', x);
