@@ -1,4 +1,3 @@
-import type { Parameter } from '../nn/parameter.js';
 import { add, div, mul, sub } from '../tensor/ops/binary.js';
 import { sqrt, square } from '../tensor/ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -29,9 +28,9 @@ export class AdamW implements Optimizer {
   readonly config: Required<AdamWConfig>;
   readonly state: readonly Variable[];
   readonly scalarCount = 3;
-  private readonly moments: ReadonlyMap<Parameter, { readonly first: Variable; readonly second: Variable }>;
+  private readonly moments: ReadonlyMap<Variable, { readonly first: Variable; readonly second: Variable }>;
 
-  constructor(parameters: readonly Parameter[], config: AdamWConfig = {}) {
+  constructor(parameters: readonly Variable[], config: AdamWConfig = {}) {
     this.config = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, ...config };
     this.moments = new Map(
       parameters.map((parameter) => [
@@ -49,7 +48,7 @@ export class AdamW implements Optimizer {
     return [root / rate, epsilon / rate, 1 - learningRate * weightDecay];
   }
 
-  update(parameters: readonly Parameter[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
+  update(parameters: readonly Variable[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
     const { beta1, beta2, weightDecay } = this.config;
     const [rootFactor, epsilon, keep] = scalars as readonly [Tensor, Tensor, Tensor];
     return parameters.flatMap((parameter, i) => {

@@ -1,4 +1,3 @@
-import type { Parameter } from '../nn/parameter.js';
 import { add, mul, sub } from '../tensor/ops/binary.js';
 import { matrixTranspose } from '../tensor/ops/layout.js';
 import { matmul } from '../tensor/ops/matmul.js';
@@ -46,10 +45,10 @@ export class Muon implements Optimizer {
   readonly config: Required<MuonConfig>;
   readonly state: readonly Variable[];
   readonly scalarCount: number;
-  private readonly velocities: ReadonlyMap<Parameter, Variable>;
+  private readonly velocities: ReadonlyMap<Variable, Variable>;
   private readonly adamw: AdamW;
 
-  constructor(parameters: readonly Parameter[], config: MuonConfig = {}) {
+  constructor(parameters: readonly Variable[], config: MuonConfig = {}) {
     this.config = { momentum: 0.95, iterations: 5, weightDecay: 0.1, adamw: {}, ...config };
     const hidden = parameters.filter(isHiddenMatrix);
     this.velocities = new Map(hidden.map((parameter) => [parameter, stateLike(parameter, 'muon.velocity')]));
@@ -65,11 +64,11 @@ export class Muon implements Optimizer {
     return [learningRate, 1 - learningRate * this.config.weightDecay, ...this.adamw.scalars(step, learningRate)];
   }
 
-  update(parameters: readonly Parameter[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
+  update(parameters: readonly Variable[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
     const { momentum, iterations } = this.config;
     const [rate, keep, ...rest] = scalars as readonly [Tensor, Tensor, ...Tensor[]];
     const updates: (readonly [Variable, Tensor])[] = [];
-    const others: [Parameter, Tensor][] = [];
+    const others: [Variable, Tensor][] = [];
     parameters.forEach((parameter, i) => {
       const velocity = this.velocities.get(parameter);
       const gradient = gradients[i]!;
@@ -89,6 +88,6 @@ export class Muon implements Optimizer {
 }
 
 /** A matrix between hidden layers; tables that are indexed by tokens are not. */
-function isHiddenMatrix(parameter: Parameter): boolean {
+function isHiddenMatrix(parameter: Variable): boolean {
   return parameter.shape.length === 2 && !/^(embedding|head)\b/.test(parameter.name);
 }

@@ -1,4 +1,3 @@
-import type { Parameter } from '../nn/parameter.js';
 import { add, addAll, minimum, mul } from '../tensor/ops/binary.js';
 import { sumOfSquares } from '../tensor/ops/reduce.js';
 import { reciprocal, sqrt } from '../tensor/ops/unary.js';
@@ -24,17 +23,17 @@ export interface Optimizer {
    * @param gradients of the parameters, in order, already scaled and clipped.
    * @param scalars the numbers, as tensors of rank 0.
    */
-  update(parameters: readonly Parameter[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates;
+  update(parameters: readonly Variable[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates;
 }
 
 /** A variable of zeros shaped like a weight. */
-export function stateLike(parameter: Parameter, name: string): Variable {
+export function stateLike(parameter: Variable, name: string): Variable {
   const { shape, size } = parameter;
   return new Variable(`${name}.${parameter.name}`, { dtype: 'float32', shape, data: new Float32Array(size) } as never);
 }
 
 /** Decay pulls matrices towards zero; norms and biases are left alone. */
-export function isDecayed(parameter: Parameter): boolean {
+export function isDecayed(parameter: Variable): boolean {
   return parameter.shape.length >= 2;
 }
 

@@ -1,4 +1,3 @@
-import type { Parameter } from '../nn/parameter.js';
 import { add, mul, sub } from '../tensor/ops/binary.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Variable } from '../tensor/variable.js';
@@ -16,9 +15,9 @@ export class Sgd implements Optimizer {
   readonly config: Required<SgdConfig>;
   readonly state: readonly Variable[];
   readonly scalarCount = 2;
-  private readonly velocities: ReadonlyMap<Parameter, Variable>;
+  private readonly velocities: ReadonlyMap<Variable, Variable>;
 
-  constructor(parameters: readonly Parameter[], config: SgdConfig = {}) {
+  constructor(parameters: readonly Variable[], config: SgdConfig = {}) {
     this.config = { momentum: 0.9, weightDecay: 0, ...config };
     this.velocities = new Map(parameters.map((parameter) => [parameter, stateLike(parameter, 'sgd.velocity')]));
     this.state = [...this.velocities.values()];
@@ -28,7 +27,7 @@ export class Sgd implements Optimizer {
     return [learningRate, 1 - learningRate * this.config.weightDecay];
   }
 
-  update(parameters: readonly Parameter[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
+  update(parameters: readonly Variable[], gradients: readonly Tensor[], scalars: readonly Tensor[]): Updates {
     const [rate, keep] = scalars as readonly [Tensor, Tensor];
     return parameters.flatMap((parameter, i) => {
       const velocity = this.velocities.get(parameter)!;
