@@ -1,0 +1,156 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { loadChatTemplate } from '../tokenizer/chat-template.js';
+import { loadTokenizer } from '../tokenizer/file.js';
+import { loadLlama2cTokenizer } from '../tokenizer/llama2c.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { InputError } from '../util/errors.js';
+import { fileErrorReason } from '../util/files.js';
+import { readJsonObject } from '../util/json.js';
+import { CHECKSUM_FILE, verifyCheckpoint } from './checkpoint.js';
+import { type DamagedCheckpoint, latestValidCheckpoint, listCheckpoints } from './checkpoint-list.js';
+import { type GenerationConfig, readGenerationConfig } from './generation-config.js';
+import type { Llama } from './llama.js';
+import { llama2cConfig, readLlama2c } from './llama2c.js';
+import { WeightFiles } from './load-weights.js';
+import { architectureFor, architectureOf } from './registry.js';
+import { generationOf } from './save.js';
+
+/** A model in memory, with all that is needed to use it. */
+export interface LoadedModel {
+  readonly model: Llama;
+  readonly tokenizer: Tokenizer;
+  /** A Jinja template, where the model has one. */
+  readonly chatTemplate: string | undefined;
+  readonly generation: GenerationConfig;
+  /** The folder that the files lay in. */
+  readonly folder: string;
+  /** Checkpoints of the run that are newer and could not be used. */
+  readonly damaged: readonly DamagedCheckpoint[];
+}
+
+/**
+ * Loads a model and its tokenizer. Weights are float32 in memory, whatever they are in the file.
+ *
+ * @param place a folder in Hugging Face's layout (a checkpoint of ours is one); a run's folder, for its `model` or else
+ * its newest checkpoint that is whole; or a folder with a model of llama2.c and its tokenizer.
+ * @throws {InputError} saying what was looked for, or what in the files is not usable.
+ * @throws {CorruptFileError} if a file is not what was saved.
+ */
+export async function loadModel(place: string): Promise<LoadedModel> {
+  const names = filesIn(place);
+  if (names.includes('config.json')) return loadFolder(place, true);
+  const finished = path.join(place, 'model');
+  if (fs.existsSync(path.join(finished, 'config.json'))) return loadFolder(finished, true);
+  if (listCheckpoints(place).length > 0) {
+    const { checkpoint, damaged } = latestValidCheckpoint(place);
+    // Its checksums were held against it already.
+    if (checkpoint !== undefined) return { ...loadFolder(checkpoint.folder, false), damaged };
+    throw new InputError('every checkpoint of the run is damaged', {
+      where: place,
+      got: damaged.map(({ error }) => error.message).join('\n'),
+    });
+  }
+  const binary = names.find((name) => name.endsWith('.bin') && llama2cConfig(path.join(place, name)) !== undefined);
+  if (binary !== undefined) return loadLlama2c(place, binary, names);
+  throw new InputError('there is no model here', {
+    where: place,
+    expected: [
+      'config.json with model.safetensors and tokenizer.json (Hugging Face layout)',
+      'or model/ or checkpoints/ (a run)',
+      'or a .bin file of llama2.c with its tokenizer',
+    ].join(', '),
+    got: names.length === 0 ? 'an empty folder' : names.slice(0, 12).join(', ') + (names.length > 12 ? ' …' : ''),
+  });
+}
+
+function filesIn(place: string): string[] {
+  try {
+    return fs.readdirSync(place).sort();
+  } catch (error) {
+    throw new InputError(`cannot open the model: ${fileErrorReason(error)}`, {
+      where: place,
+      expected: 'a folder: a model in Hugging Face layout, a run, or a model of llama2.c',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Gives a model the weights of a folder, as a resumed run does.
+ *
+ * @throws {InputError} if they are another model's. @throws {CorruptFileError}
+ */
+export function loadWeights(model: Llama, folder: string): void {
+  const architecture = architectureFor(model);
+  const places = architecture.names(model.config);
+  const weights = WeightFiles.open(folder);
+  try {
+    weights.check(places, (name) => architecture.isRedundant(name, model.config));
+    weights.fill(model, places);
+  } finally {
+    weights.close();
+  }
+}
+
+function loadFolder(folder: string, verify: boolean): LoadedModel {
+  if (verify && fs.existsSync(path.join(folder, CHECKSUM_FILE))) verifyCheckpoint(folder);
+  const file = path.join(folder, 'config.json');
+  const json = readJsonObject(file);
+  const architecture = architectureOf(json, file);
+  const config = architecture.fromConfig(json, file);
+  if (!fs.existsSync(path.join(folder, 'tokenizer.json'))) {
+    throw new InputError('the model has no tokenizer', { where: folder, expected: 'tokenizer.json' });
+  }
+  const tokenizer = loadTokenizer(folder);
+  const generation = loadGeneration(folder, tokenizer);
+  const needed = Math.max(tokenizer.vocabularySize, (generation.bosId ?? 0) + 1);
+  if (needed > config.vocabularySize) {
+    throw new InputError('the tokenizer has ids that the model does not', {
+      where: folder,
+      expected: `ids below ${config.vocabularySize}, as vocab_size in config.json says`,
+      got: `ids up to ${needed - 1}`,
+      hint: 'Do the tokenizer and the model belong together?',
+    });
+  }
+  const places = architecture.names(config);
+  const weights = WeightFiles.open(folder);
+  try {
+    // Before memory is taken: a configuration may promise more than the file holds.
+    weights.check(places, (name) => architecture.isRedundant(name, config));
+    const model = architecture.create(config);
+    weights.fill(model, places);
+    return { model, tokenizer, chatTemplate: loadChatTemplate(folder), generation, folder, damaged: [] };
+  } finally {
+    weights.close();
+  }
+}
+
+/** `generation_config.json`, and for tokens that it does not name `config.json`, then the tokenizer. */
+function loadGeneration(folder: string, tokenizer: Tokenizer): GenerationConfig {
+  const read = (name: string): GenerationConfig => {
+    const file = path.join(folder, name);
+    return fs.existsSync(file) ? readGenerationConfig(readJsonObject(file), file) : { eosIds: [] };
+  };
+  const own = read('generation_config.json');
+  const { bosId, eosIds, padId } = read('config.json');
+  const fallback: GenerationConfig = {
+    ...generationOf(tokenizer),
+    ...(bosId === undefined ? {} : { bosId }),
+    ...(padId === undefined ? {} : { padId }),
+    ...(eosIds.length === 0 ? {} : { eosIds }),
+  };
+  return { ...fallback, ...own, eosIds: own.eosIds.length === 0 ? fallback.eosIds : own.eosIds };
+}
+
+function loadLlama2c(folder: string, binary: string, names: readonly string[]): LoadedModel {
+  const tokenizerFile = names.find((name) => /^tok.*\.bin$/.test(name) && name !== binary);
+  if (tokenizerFile === undefined) {
+    throw new InputError('the model has no tokenizer', { where: folder, expected: 'tokenizer.bin or tok….bin' });
+  }
+  const model = readLlama2c(path.join(folder, binary));
+  const tokenizer = loadLlama2cTokenizer(path.join(folder, tokenizerFile), model.config.vocabularySize);
+  // Its stories follow each other with <s> between them: that token ends one, too.
+  const generation: GenerationConfig = { bosId: 1, eosIds: [1, 2] };
+  return { model, tokenizer, chatTemplate: undefined, generation, folder, damaged: [] };
+}
