@@ -2,7 +2,7 @@ import type { DType, TypedArray } from '../tensor/dtype.js';
 import { fromNumbers } from '../tensor/dtype.js';
 import type { EmitAttribute, Emitter } from '../tensor/op.js';
 import { type Dim, type Shape, ShapeError, SymbolicDim } from '../tensor/shape.js';
-import { type Node, nodesOf, type Tensor } from '../tensor/tensor.js';
+import { type Node, nodesOf, type Tensor, type TensorType } from '../tensor/tensor.js';
 import { isInput, variableOf } from '../tensor/variable.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.js';
 
@@ -14,20 +14,26 @@ export interface LoweredGraph {
   readonly model: OnnxModel;
   /** The placeholders and variables that became graph inputs, with the names that they have there. */
   readonly inputs: readonly { readonly name: string; readonly tensor: Tensor }[];
+  /** What is known of the values in the graph, for messages. */
+  readonly types: ReadonlyMap<string, TensorType>;
 }
 
 /**
- * Writes recorded tensors as an ONNX graph. Values that nothing asks for are left out, and equal computations are
- * written once.
+ * Writes recorded tensors as an ONNX graph. Nodes that no output needs are left out, and equal computations are
+ * written once. Nodes are named after the op that they come from, `gather_12`, parts of a fused op
+ * `attention/softmax_3`.
  *
  * @param outputs names and tensors of the graph's outputs.
- * @param device which fused nodes may be used; `portable` keeps to ONNX's own operators.
+ * @param device which fused nodes may be used.
  */
 export function lower(
   outputs: readonly { readonly name: string; readonly tensor: Tensor }[],
   device: Emitter['device'],
 ): LoweredGraph {
-  const lowering = new Lowering(device);
+  const lowering = new Lowering(
+    device,
+    outputs.map(({ name }) => name),
+  );
   lowering.run(outputs.map(({ tensor }) => tensor));
   return lowering.finish(outputs);
 }
@@ -53,11 +59,24 @@ class Lowering implements Emitter {
   private readonly written = new Map<string, string[]>();
   /** Where each symbolic size can be read off: an input and its axis. */
   private readonly symbols = new Map<string, { input: string; axis: number }>();
+  /** Every name in the graph: variables are named by people, and must not meet a node's output by chance. */
+  private readonly taken: Set<string>;
   private counter = 0;
-  private current = 'graph';
+  private current = '';
 
-  constructor(device: Emitter['device']) {
+  constructor(device: Emitter['device'], outputs: readonly string[]) {
     this.device = device;
+    this.taken = new Set(outputs);
+    if (this.taken.size < outputs.length || this.taken.has('')) {
+      throw new ShapeError('every output needs a name of its own', { where: 'lower', got: outputs.join(', ') });
+    }
+  }
+
+  private fresh(wanted: string): string {
+    let name = wanted === '' ? 'value' : wanted;
+    for (let i = 1; this.taken.has(name); i++) name = `${wanted}#${i}`;
+    this.taken.add(name);
+    return name;
   }
 
   run(wanted: readonly Tensor[]): void {
@@ -69,8 +88,7 @@ class Lowering implements Emitter {
   private writeInput(tensor: Tensor): void {
     const variable = variableOf(tensor);
     const given = variable ? variable.name : (tensor.node.attributes as { name: string }).name;
-    const taken = this.inputs.some(({ name }) => name === given);
-    const name = taken ? `${given}#${this.inputs.length}` : given;
+    const name = this.fresh(given);
     this.inputs.push({ name, tensor });
     this.names.set(tensor, name);
     tensor.shape.forEach((size, axis) => {
@@ -84,7 +102,7 @@ class Lowering implements Emitter {
     const { op, attributes } = node;
     const inputs = node.inputs.map((input) => this.names.get(input)!);
     const outer = this.current;
-    this.current = op.name;
+    this.current = outer === '' ? op.name : `${outer}/${op.name}`;
     let outputs = op.onnx?.(this, inputs, { inputs: node.inputs, outputs: node.outputs, attributes });
     if (!outputs && op.decompose) {
       const parts = op.decompose(node.inputs, attributes);
@@ -104,11 +122,11 @@ class Lowering implements Emitter {
     attributes: Readonly<Record<string, EmitAttribute>> = {},
     { domain = '', outputs = 1 }: { readonly domain?: string; readonly outputs?: number } = {},
   ): string[] {
-    const key = `${domain}:${op}(${inputs.join()})${JSON.stringify(attributes)}`;
+    const key = JSON.stringify([domain, op, inputs, attributes]);
     const known = this.written.get(key);
     if (known && known.length >= outputs) return known;
-    const name = `${this.current}_${this.counter++}`;
-    const results = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}.${i}`));
+    const name = this.fresh(`${this.current}_${this.counter++}`);
+    const results = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : this.fresh(`${name}.${i}`)));
     this.nodes.push({
       op,
       name,
@@ -126,7 +144,7 @@ class Lowering implements Emitter {
     const key = bytes.length <= 64 ? `${dtype}[${shape.join()}]${bytes.join()}` : undefined;
     const known = key === undefined ? undefined : this.written.get(key);
     if (known) return known[0]!;
-    const name = `constant_${this.counter++}`;
+    const name = this.fresh(`constant_${this.counter++}`);
     this.initializers.push({ name, type: dtype, dims: shape, data: bytes });
     if (key !== undefined) this.written.set(key, [name]);
     return name;
@@ -179,20 +197,38 @@ class Lowering implements Emitter {
       else this.nodes.push({ op: 'Identity', inputs: [value], outputs: [name] });
     }
     const rename = (name: string): string => renamed.get(name) ?? name;
+    const nodes = this.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename),
+    }));
+    const live = liveNodes(nodes, values);
+    const read = new Set(live.flatMap((node) => node.inputs));
     const graph: OnnxGraph = {
       name: 'athanor',
-      nodes: this.nodes.map((node) => ({
-        ...node,
-        inputs: node.inputs.map(rename),
-        outputs: node.outputs.map((output) => rename(output)),
-      })),
-      initializers: this.initializers,
+      nodes: live,
+      initializers: this.initializers.filter(({ name }) => read.has(name)),
       inputs: this.inputs.map(({ name, tensor }) => ({ name, type: tensor.dtype, dims: onnxDims(tensor.shape) })),
       outputs: values,
     };
     const opsets = { '': OPSET, 'com.microsoft': 1 };
-    return { model: { irVersion: IR_VERSION, opsets, producer: 'athanor', graph }, inputs: this.inputs };
+    const types = new Map<string, TensorType>();
+    for (const [tensor, name] of this.names) types.set(rename(name), tensor);
+    return { model: { irVersion: IR_VERSION, opsets, producer: 'athanor', graph }, inputs: this.inputs, types };
   }
+}
+
+/** The nodes that some output depends on. */
+function liveNodes(nodes: readonly OnnxNode[], outputs: readonly OnnxValueInfo[]): OnnxNode[] {
+  const wanted = new Set(outputs.map(({ name }) => name));
+  const live: OnnxNode[] = [];
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]!;
+    if (!node.outputs.some((output) => wanted.has(output))) continue;
+    for (const input of node.inputs) wanted.add(input);
+    live.push(node);
+  }
+  return live.reverse();
 }
 
 function isLeaf(node: Node): boolean {

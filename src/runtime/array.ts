@@ -1,5 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import type { DType, TypedArray } from '../tensor/dtype.js';
+import { formatShape, ShapeError } from '../tensor/shape.js';
 import { type ArrayValue, type HostArray, isHostArray } from '../tensor/variable.js';
 import { AthanorError } from '../util/errors.js';
 
@@ -31,13 +32,32 @@ export function arrayOf(tensor: ort.Tensor): HostArray | GpuArray {
   const dtype = tensor.type as DType;
   const shape = tensor.dims;
   if (tensor.location !== 'cpu') return { dtype, shape, gpu: tensor };
-  const array: HostArray = { dtype, shape, data: tensor.data as unknown as TypedArray };
+  let data = tensor.data as unknown as TypedArray;
+  // Where JavaScript has a Float16Array of its own, ONNX Runtime returns that; ours are bit patterns.
+  if (dtype === 'float16' && !(data instanceof Uint16Array)) {
+    const { buffer, byteOffset, length } = data as TypedArray;
+    data = new Uint16Array(buffer, byteOffset, length);
+  }
+  const array: HostArray = { dtype, shape, data };
   wrapped.set(array, tensor);
   return array;
 }
 
-/** A float32 array from data, `array(Float32Array.of(1, 2), [2])`; the memory is shared, not copied. */
+/**
+ * An array from data, `array(Float32Array.of(1, 2), [2])`; the memory is shared, not copied. The element type follows
+ * the data's: Uint16Array is float16 (bit patterns), Uint8Array is uint8 unless `bool` is given.
+ *
+ * @throws {ShapeError} if the data does not fill the shape.
+ */
 export function array(data: TypedArray, shape: readonly number[] = [data.length], dtype?: DType): HostArray {
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (size !== data.length) {
+    throw new ShapeError('the data does not fill the shape', {
+      where: 'array',
+      expected: `${size} elements for ${formatShape(shape)}`,
+      got: `${data.length}`,
+    });
+  }
   return { dtype: dtype ?? dtypeOf(data), shape, data };
 }
 

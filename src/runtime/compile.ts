@@ -1,15 +1,19 @@
 import type * as ort from 'onnxruntime-node';
 import { lower } from '../onnx/lower.js';
+import type { OnnxModel } from '../onnx/model.js';
 import { allocate } from '../tensor/dtype.js';
-import { equalShapes, evaluateDim, formatShape, type Shape, ShapeError, SymbolicDim } from '../tensor/shape.js';
+import { equalShapes, formatShape, type Shape, ShapeError } from '../tensor/shape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { flattenTree, mapTree, type Tree } from '../tensor/tree.js';
-import { type ArrayValue, type HostArray, input, isHostArray, type Variable, variableOf } from '../tensor/variable.js';
-import { arrayOf, type GpuArray, isGpuArray, ortTensor } from './array.js';
+import { type ArrayValue, type HostArray, input, type Variable, variableOf } from '../tensor/variable.js';
+import { checkArguments } from './arguments.js';
+import { arrayOf, isGpuArray, ortTensor } from './array.js';
 import { cpu, type Device } from './device.js';
 import { safeDonations } from './donation.js';
-import { moveToGpu } from './gpu.js';
-import { openSession, translate } from './session.js';
+import { fitsGpu, moveToHost } from './gpu.js';
+import { adopt, claim, discard, owns, place } from './ownership.js';
+import { openSession, translate, type ValueTypes } from './session.js';
+import { inTurn } from './turn.js';
 
 /** What a traced function returns when it also updates variables. */
 export class Updated<R = unknown> {
@@ -63,10 +67,7 @@ const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
  * written as an ONNX model, and run by ONNX Runtime. Variables that the function uses are inputs of the program; those
  * that it updates (`Updated`) keep their new values. Results are arrays in memory.
  */
-export function compile<R>(
-  fn: (...args: never[]) => R,
-  options: CompileOptions = {},
-): CompiledFunction<R> {
+export function compile<R>(fn: (...args: never[]) => R, options: CompileOptions = {}): CompiledFunction<R> {
   const programs = new Map<string, Promise<Program>>();
   const prepare = (...args: Tree<ArrayValue>[]): Promise<Program> => {
     const leaves = flattenTree<ArrayValue>(args, isArray);
@@ -84,8 +85,11 @@ export function compile<R>(
   const call = (...args: Tree<ArrayValue>[]): Promise<Values<R>> =>
     prepare(...args).then((program) => program.run(args)) as unknown as Promise<Values<R>>;
   const release = async (): Promise<void> => {
-    for (const program of programs.values()) await (await program).release();
+    const all = [...programs.values()];
     programs.clear();
+    for (const result of await Promise.allSettled(all)) {
+      if (result.status === 'fulfilled') await result.value.release();
+    }
   };
   return Object.assign(call, { prepare, release });
 }
@@ -98,25 +102,37 @@ interface UpdateSlot {
   spare?: HostArray;
 }
 
+interface InputSlot {
+  readonly name: string;
+  readonly path?: string;
+  readonly variable?: Variable;
+  readonly shape: Shape;
+}
+
+interface ProgramParts {
+  readonly session: ort.InferenceSession;
+  readonly model: OnnxModel;
+  readonly types: ValueTypes;
+  readonly device: Device;
+  readonly inputs: readonly InputSlot[];
+  readonly results: Tree<string>;
+  readonly updates: readonly UpdateSlot[];
+}
+
 /** One function compiled for one signature. */
 export class Program {
   readonly session: ort.InferenceSession;
-  readonly model: ReturnType<typeof lower>['model'];
+  readonly model: OnnxModel;
+  private readonly types: ValueTypes;
   private readonly device: Device;
-  private readonly inputs: readonly { name: string; path?: string; variable?: Variable; shape: Shape }[];
+  private readonly inputs: readonly InputSlot[];
   private readonly results: Tree<string>;
-  private readonly updates: UpdateSlot[];
+  private readonly updates: readonly UpdateSlot[];
 
-  private constructor(parts: {
-    session: ort.InferenceSession;
-    model: ReturnType<typeof lower>['model'];
-    device: Device;
-    inputs: readonly { name: string; path?: string; variable?: Variable; shape: Shape }[];
-    results: Tree<string>;
-    updates: UpdateSlot[];
-  }) {
+  private constructor(parts: ProgramParts) {
     this.session = parts.session;
     this.model = parts.model;
+    this.types = parts.types;
     this.device = parts.device;
     this.inputs = parts.inputs;
     this.results = parts.results;
@@ -134,13 +150,14 @@ export class Program {
       paths.set(placeholder, path);
       return placeholder;
     });
+    checkShapeOptions(shapes, [...paths.values()]);
     const returned = fn(...(traced as Tree<Tensor>[]));
     const { outputs, updates } = returned instanceof Updated ? returned : { outputs: returned, updates: [] };
-    for (const [variable, next] of updates) checkUpdate(variable, next);
+    checkUpdates(updates);
 
     const named = flattenTree<Tensor>(outputs, isTensor).map(([path, tensor]) => ({ name: `out:${path}`, tensor }));
     const updated = updates.map(([variable, tensor], i) => ({ name: `new:${i}:${variable.name}`, tensor, variable }));
-    const { model, inputs } = lower([...named, ...updated], device.kind);
+    const { model, inputs, types } = lower([...named, ...updated], device.kind);
     const nameOf = new Map(inputs.map(({ name, tensor }) => [tensor, name]));
     const pairs = updated.flatMap(({ name, variable }) => {
       const from = nameOf.get(variable.tensor);
@@ -149,12 +166,14 @@ export class Program {
     const safe = donate && device.kind === 'cpu' ? safeDonations(model.graph, pairs) : new Set<string>();
     const session = await openSession(model, {
       device,
+      types,
       ...(profilePrefix === undefined ? {} : { profilePrefix }),
-      resident: updated.map(({ name }) => name),
+      resident: updated.filter(({ variable }) => fitsGpu(variable.dtype)).map(({ name }) => name),
     });
     return new Program({
       session,
       model,
+      types,
       device,
       inputs: inputs.map(({ name, tensor }) => {
         const [path, variable] = [paths.get(tensor), variableOf(tensor)];
@@ -180,27 +199,40 @@ export class Program {
     return { inPlace, doubled: this.updates.length - inPlace };
   }
 
-  async run(args: Tree<ArrayValue>[]): Promise<Tree<HostArray>> {
+  /** Runs once; calls that overlap run one after another. @throws {ShapeError | ExecutionError} */
+  run(args: Tree<ArrayValue>[]): Promise<Tree<HostArray>> {
+    return inTurn(() => this.runNow(args));
+  }
+
+  private async runNow(args: Tree<ArrayValue>[]): Promise<Tree<HostArray>> {
     const given = new Map(flattenTree<ArrayValue>(args, isArray));
+    checkArguments(
+      this.inputs.flatMap(({ path, shape }) => (path === undefined ? [] : [{ path, shape, value: given.get(path) }])),
+    );
+    const onCpu = this.device.kind === 'cpu';
+    for (const update of this.updates) {
+      await place(update.variable, this.keepsOnGpu(update.variable));
+      if (update.inPlace) claim(update.variable);
+    }
     const feeds: Record<string, ort.Tensor> = {};
-    for (const { name, path, variable, shape } of this.inputs) {
-      if (variable) await this.place(variable);
+    for (const { name, path, variable } of this.inputs) {
+      if (variable) await place(variable, this.keepsOnGpu(variable));
       const value = variable ? variable.value : given.get(path!)!;
-      if (!variable) checkArgument(path!, shape, value);
-      feeds[name] = ortTensor(value);
+      feeds[name] = ortTensor(onCpu && isGpuArray(value) ? await moveToHost(value) : value);
     }
     const fetches: Record<string, ort.Tensor | null> = {};
     for (const { name } of this.model.graph.outputs) fetches[name] = null;
-    if (this.device.kind === 'cpu') {
-      for (const update of this.updates) fetches[update.output] = ortTensor(this.destination(update));
-    }
+    if (onCpu) for (const update of this.updates) fetches[update.output] = ortTensor(destination(update));
     let results: Awaited<ReturnType<ort.InferenceSession['run']>>;
     try {
       results = await this.session.run(feeds, fetches as ort.InferenceSession.FetchesType);
     } catch (error) {
-      throw translate(error, this.model, 'running a program');
+      throw translate(error, this.model, 'running a program', this.types);
     }
-    this.adopt(results);
+    for (const update of this.updates) {
+      if (onCpu) exchange(update);
+      else replace(update.variable, arrayOf(results[update.output] as ort.Tensor));
+    }
     return mapTree<string, HostArray>(
       this.results,
       (value): value is string => typeof value === 'string',
@@ -208,72 +240,64 @@ export class Program {
     );
   }
 
-  /** Moves a variable's value to where the program runs. */
-  private async place(variable: Variable): Promise<void> {
-    if (this.device.kind === 'webgpu' && !isGpuArray(variable.value)) {
-      variable.value = await moveToGpu(variable.value as HostArray);
-    } else if (this.device.kind === 'cpu' && !isHostArray(variable.value)) {
-      throw new ShapeError('the value is on the GPU, the program on the CPU', {
-        where: variable.name,
-        hint: 'Bring it back with toHost() first.',
+  private keepsOnGpu(variable: Variable): boolean {
+    return this.device.kind === 'webgpu' && fitsGpu(variable.dtype);
+  }
+
+  /** Frees the program once the runs that were asked for are done. */
+  release(): Promise<void> {
+    return inTurn(() => this.session.release());
+  }
+}
+
+/** Where ONNX Runtime shall write the new value. */
+function destination(update: UpdateSlot): HostArray {
+  const { variable } = update;
+  const current = variable.value as HostArray;
+  if (update.inPlace) return current;
+  update.spare ??= adopt(variable, { ...current, data: allocate(current.dtype, current.data.length) });
+  return update.spare;
+}
+
+/** Makes the spare buffer the value, and the old value the spare. */
+function exchange(update: UpdateSlot): void {
+  if (update.inPlace) return;
+  const { variable } = update;
+  const old = variable.value as HostArray;
+  variable.value = update.spare!;
+  if (owns(variable, old)) update.spare = old;
+  else delete update.spare;
+}
+
+function replace(variable: Variable, next: ArrayValue): void {
+  const old = variable.value;
+  variable.value = adopt(variable, next);
+  discard(variable, old);
+}
+
+function checkUpdates(updates: readonly (readonly [Variable, Tensor])[]): void {
+  const seen = new Set<Variable>();
+  for (const [variable, next] of updates) {
+    if (next.dtype !== variable.dtype || !equalShapes(next.shape, variable.shape)) {
+      throw new ShapeError('the update does not fit the variable', {
+        where: `variable ${variable.name}`,
+        expected: `${variable.dtype} ${formatShape(variable.shape)}`,
+        got: String(next),
       });
     }
-  }
-
-  private destination(update: UpdateSlot): HostArray {
-    const current = update.variable.value as HostArray;
-    if (update.inPlace) return current;
-    update.spare ??= { ...current, data: allocate(current.dtype, current.data.length) };
-    return update.spare;
-  }
-
-  private adopt(results: Record<string, unknown>): void {
-    for (const update of this.updates) {
-      const { variable } = update;
-      if (this.device.kind === 'cpu') {
-        if (update.inPlace) continue;
-        const old = variable.value as HostArray;
-        variable.value = update.spare!;
-        update.spare = old;
-      } else {
-        const old = variable.value as GpuArray;
-        variable.value = arrayOf(results[update.output] as ort.Tensor);
-        old.gpu.dispose();
-      }
+    if (seen.has(variable)) {
+      throw new ShapeError('two updates of one variable', { where: `variable ${variable.name}`, expected: 'one' });
     }
-  }
-
-  async release(): Promise<void> {
-    await this.session.release();
+    seen.add(variable);
   }
 }
 
-function checkUpdate(variable: Variable, next: Tensor): void {
-  if (next.dtype !== variable.dtype || !equalShapes(next.shape, variable.shape)) {
-    throw new ShapeError('the update does not fit the variable', {
-      where: `variable ${variable.name}`,
-      expected: `${variable.dtype} ${formatShape(variable.shape)}`,
-      got: String(next),
-    });
-  }
-}
-
-function checkArgument(path: string, shape: Shape, value: ArrayValue): void {
-  const bindings = new Map<string, number>();
-  shape.forEach((size, i) => {
-    if (size instanceof SymbolicDim && !bindings.has(size.toString())) bindings.set(size.toString(), value.shape[i]!);
-  });
-  const fits =
-    shape.length === value.shape.length &&
-    shape.every(
-      (size, i) =>
-        (typeof size === 'number' ? size : (bindings.get(`${size}`) ?? evaluateDim(size, bindings))) === value.shape[i],
-    );
-  if (!fits) {
-    throw new ShapeError('the argument does not fit the program', {
-      where: `argument ${path}`,
-      expected: formatShape(shape),
-      got: formatShape(value.shape),
+function checkShapeOptions(shapes: Readonly<Record<string, Shape>>, paths: readonly string[]): void {
+  const unknown = Object.keys(shapes).find((path) => !paths.includes(path));
+  if (unknown !== undefined) {
+    throw new ShapeError('a shape is given for an argument that there is not', {
+      where: `compile, shapes['${unknown}']`,
+      expected: paths.map((path) => `'${path}'`).join(', ') || 'no arguments',
     });
   }
 }

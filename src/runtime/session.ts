@@ -1,11 +1,17 @@
 import * as ort from 'onnxruntime-node';
+import { IR_VERSION, OPSET } from '../onnx/lower.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { encodeModel } from '../onnx/writer.js';
+import { formatShape } from '../tensor/shape.js';
+import type { TensorType } from '../tensor/tensor.js';
 import { AthanorError, messageOf } from '../util/errors.js';
 import type { Device } from './device.js';
 
 /** ONNX Runtime refused or failed a program. */
 export class ExecutionError extends AthanorError {}
+
+/** What is known of the values in a model by their names; it makes messages more telling. */
+export type ValueTypes = ReadonlyMap<string, TensorType>;
 
 export interface SessionOptions {
   readonly device: Device;
@@ -13,22 +19,26 @@ export interface SessionOptions {
   readonly profilePrefix?: string;
   /** Outputs that stay on the device. */
   readonly resident?: readonly string[];
+  readonly types?: ValueTypes;
 }
+
+/** ONNX Runtime prints what it throws as well; only what is fatal may reach the terminal. */
+const FATAL = 4;
 
 /** Opens a model in ONNX Runtime. @throws {ExecutionError} in our words, naming the op where it is known. */
 export async function openSession(model: OnnxModel, options: SessionOptions): Promise<ort.InferenceSession> {
-  const { device, profilePrefix, resident = [] } = options;
-  const onGpu = device.kind === 'webgpu';
+  const { device, profilePrefix, resident = [], types } = options;
+  if (device.kind === 'webgpu') await keepGpuOpen();
   try {
     return await ort.InferenceSession.create(encodeModel(model), {
       executionProviders: [device.kind],
       graphOptimizationLevel: 'all',
       executionMode: 'sequential',
-      logSeverityLevel: 3,
+      logSeverityLevel: FATAL,
       interOpNumThreads: 1,
       ...(device.kind === 'cpu' ? { intraOpNumThreads: device.threads } : {}),
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
-      ...(onGpu && resident.length > 0
+      ...(device.kind === 'webgpu' && resident.length > 0
         ? {
             preferredOutputLocation: Object.fromEntries(
               model.graph.outputs.map(({ name }) => [name, resident.includes(name) ? 'gpu-buffer' : 'cpu'] as const),
@@ -37,24 +47,71 @@ export async function openSession(model: OnnxModel, options: SessionOptions): Pr
         : {}),
     });
   } catch (error) {
-    throw translate(error, model, onGpu ? 'opening a program on the GPU' : 'opening a program');
+    const where = device.kind === 'webgpu' ? 'opening a program on the GPU' : 'opening a program';
+    throw translate(error, model, where, types);
   }
 }
 
-/** Says what ONNX Runtime said, with the op's name and the shapes that the graph declares around it. */
-export function translate(error: unknown, model: OnnxModel, where: string): ExecutionError {
+let anchor: Promise<ort.InferenceSession> | undefined;
+
+/**
+ * Opens a session that is never closed. ONNX Runtime gives the GPU back with its last session, and with it the memory
+ * of every array there: to use one afterwards aborts the process (1.30).
+ */
+async function keepGpuOpen(): Promise<void> {
+  const value = { name: '', type: 'float32', dims: [1] } as const;
+  const model: OnnxModel = {
+    irVersion: IR_VERSION,
+    opsets: { '': OPSET },
+    producer: 'athanor',
+    graph: {
+      name: 'anchor',
+      nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }],
+      initializers: [],
+      inputs: [{ ...value, name: 'x' }],
+      outputs: [{ ...value, name: 'y' }],
+    },
+  };
+  anchor ??= ort.InferenceSession.create(encodeModel(model), {
+    executionProviders: ['webgpu'],
+    logSeverityLevel: FATAL,
+  });
+  try {
+    await anchor;
+  } catch (error) {
+    anchor = undefined;
+    throw new ExecutionError('this machine offers no GPU to WebGPU', {
+      where: 'webgpu',
+      got: messageOf(error).split('\n')[0]!,
+      hint: 'Run on the CPU, or install a driver for Vulkan, Metal or Direct3D 12.',
+      cause: error,
+    });
+  }
+}
+
+/** Whether programs can run on `webgpu()` here. */
+export async function hasWebGpu(): Promise<boolean> {
+  try {
+    await keepGpuOpen();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Says what ONNX Runtime said, with the op's name and the types of its operands. */
+export function translate(error: unknown, model: OnnxModel, where: string, types?: ValueTypes): ExecutionError {
   const text = messageOf(error);
   const name = /[Nn]ame:\s*'([^']+)'/.exec(text)?.[1] ?? /Node[: ]*\(([^)]+)\)/.exec(text)?.[1];
   const node = model.graph.nodes.find((candidate) => candidate.name === name);
-  const values = new Map([...model.graph.inputs, ...model.graph.outputs].map((value) => [value.name, value]));
   const reason = text.replace(/^.*Status Message:\s*/s, '').replace(/^\[ONNXRuntimeError\][^:]*:\s*/, '');
   const operands = node?.inputs.map((input) => {
-    const value = values.get(input);
-    return value ? `${input} ${value.type}[${value.dims.join(', ')}]` : input;
+    const type = types?.get(input);
+    return type ? `${type.dtype}${formatShape(type.shape)}` : input;
   });
-  return new ExecutionError(reason.trim().split('\n')[0] ?? text, {
-    where: node ? `${where}, op ${node.name?.replace(/_\d+$/, '')} (${node.op})` : where,
-    ...(operands ? { got: operands.join('; ') } : {}),
+  return new ExecutionError(reason.trim().split('\n')[0] || text, {
+    where: node ? `${where}, op ${node.name?.replace(/_\d+$/, '')} (ONNX ${node.op})` : where,
+    ...(operands ? { got: operands.join(', ') } : {}),
     cause: error,
   });
 }

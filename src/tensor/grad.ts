@@ -7,11 +7,15 @@ import { type Node, nodesOf, type Tensor } from './tensor.js';
 /**
  * Reverse-mode differentiation, graph to graph: the gradients of `Σ cotangents[i] · outputs[i]` by each of `by`. They
  * are ordinary tensors, so they can be differentiated again. A tensor of `by` that does not matter gets undefined.
+ *
+ * @param independent takes the tensors of `by` as independent of each other: where one was computed from another,
+ * nothing flows through it. Total derivatives need false, the rule of a single op needs true.
  */
 export function gradientsOf(
   outputs: readonly Tensor[],
   cotangents: readonly Tensor[],
   by: readonly Tensor[],
+  { independent = false }: { readonly independent?: boolean } = {},
 ): (Tensor | undefined)[] {
   const gradients = new Map<Tensor, Tensor>();
   const accumulate = (tensor: Tensor, gradient: Tensor): void => {
@@ -34,7 +38,9 @@ export function gradientsOf(
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]!;
     if (!matters.has(node)) continue;
-    const arrived = node.outputs.map((output) => gradients.get(output));
+    const arrived = node.outputs.map((output) =>
+      independent && targets.has(output) ? undefined : gradients.get(output),
+    );
     if (arrived.every((gradient) => gradient === undefined)) continue;
     const parts = vectorJacobianProduct(node, arrived);
     node.inputs.forEach((input, k) => {
@@ -61,11 +67,14 @@ function vectorJacobianProduct(node: Node, arrived: readonly (Tensor | undefined
   if (!op.decompose) return [];
   const outputs = op.decompose(node.inputs, node.attributes);
   const chosen = outputs.flatMap((output, i) => (arrived[i] ? [[output, arrived[i]!] as const] : []));
-  return gradientsOf(
+  const gradients = gradientsOf(
     chosen.map(([output]) => output),
     chosen.map(([, gradient]) => gradient),
     node.inputs,
+    { independent: true },
   );
+  // A tensor that is two inputs at once has got the sum of both at either place.
+  return gradients.map((gradient, i) => (node.inputs.indexOf(node.inputs[i]!) === i ? gradient : undefined));
 }
 
 /**

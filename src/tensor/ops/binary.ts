@@ -1,5 +1,4 @@
-import type { DType } from '../dtype.js';
-import { DTypeError } from '../dtype.js';
+import { type DType, DTypeError, isFloating } from '../dtype.js';
 import { defineSingleOutputOp, type ReferenceArray, type SampleInput } from '../op.js';
 import { broadcastShapes, stridesOf } from '../shape.js';
 import { sameDType, type Tensor } from '../tensor.js';
@@ -64,7 +63,11 @@ function defineBinary(name: string, rule: BinaryRule): (a: TensorLike, b: Tensor
       const [ga, gb] = gradient(g, a, b, node.outputs[0]!);
       return [sumTo(ga, a.shape), sumTo(gb, b.shape)];
     },
-    reference: ([a, b], _, [output]) => [broadcastMap(a!, b!, output!.shape, rule.reference)],
+    reference: ([a, b], _, [output]) => {
+      const exact = rule.reference;
+      const f = isFloating(output!.dtype) ? exact : (x: number, y: number) => Math.trunc(exact(x, y));
+      return [broadcastMap(a!, b!, output!.shape, f)];
+    },
     onnx: (emit, [a, b]) => emit.node(rule.onnx, [a!, b!]),
     samples: () => [
       {
@@ -85,6 +88,13 @@ function defineBinary(name: string, rule: BinaryRule): (a: TensorLike, b: Tensor
         inputs: [
           { shape: [], ...rule.left },
           { shape: [5], ...rule.right },
+        ],
+        attributes: null,
+      },
+      {
+        inputs: [
+          { shape: [5], dtype: 'int64', low: 1, high: 12 },
+          { shape: [5], dtype: 'int64', low: 1, high: 4 },
         ],
         attributes: null,
       },

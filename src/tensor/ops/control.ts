@@ -57,7 +57,7 @@ const checkpointOp = defineOp<CheckpointAttributes>({
     const again = inputs.map((x) => barrier(x, arrived));
     const results = fn(...again);
     const cotangents = outputs.map((g, i) => g ?? zeros(node.outputs[i]!.shape, node.outputs[i]!.dtype));
-    const gradients = gradientsOf(results, cotangents, [...again, ...captured]);
+    const gradients = gradientsOf(results, cotangents, [...again, ...captured], { independent: true });
     return [...Array.from({ length: count }, () => undefined), ...gradients];
   },
   reference: (inputs, { count }) => inputs.slice(0, count).map((x) => x.data),
@@ -89,7 +89,10 @@ export function checkpoint<R extends Tensor | readonly Tensor[]>(
   };
 }
 
-/** The tensors made outside of the region that it uses without getting them as inputs: weights, mostly. */
+/**
+ * The tensors made outside of the region that it uses without getting them as inputs: weights, mostly. Inputs are
+ * among them, since the region may use one in both ways.
+ */
 function capturedBy(
   results: readonly Tensor[],
   fn: (...inputs: Tensor[]) => readonly Tensor[],
@@ -100,7 +103,7 @@ function capturedBy(
   const captured = new Set<Tensor>();
   for (const node of nodesOf(results)) {
     if (second.has(node)) continue;
-    for (const input of node.inputs) if (second.has(input.node) && !inputs.includes(input)) captured.add(input);
+    for (const input of node.inputs) if (second.has(input.node)) captured.add(input);
   }
   return [...captured];
 }

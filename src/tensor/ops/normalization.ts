@@ -89,14 +89,17 @@ const rmsNormOp = defineOp<NormAttributes>({
     return [mul(mul(x!, inverse), weight!), inverse];
   },
   onnx: (emit, [x, weight], { inputs, attributes: { epsilon } }) => {
-    if (inputs[0]!.dtype === 'float64') return undefined;
-    const [y, inverse] = emit.node(
-      'SimplifiedLayerNormalization',
-      [x!, weight!],
-      { axis: -1, epsilon: { float: epsilon } },
-      { outputs: 2 },
-    );
-    return [y!, inverse!];
+    const { dtype } = inputs[0]!;
+    if (dtype === 'float64') return undefined;
+    const attributes = { axis: -1, epsilon: { float: epsilon } };
+    const fused = (outputs: number): string[] =>
+      emit.node('SimplifiedLayerNormalization', [x!, weight!], attributes, { outputs });
+    if (emit.device === 'cpu') return fused(2);
+    // On WebGPU the node leaves the mean where the inverse should be (ONNX Runtime 1.30): computed beside it.
+    const one = (op: string, ...operands: string[]): string => emit.node(op, operands)[0]!;
+    const [meanSquare] = emit.node('ReduceMean', [one('Mul', x!, x!), emit.ints([-1])], { keepdims: 1 });
+    const root = one('Sqrt', one('Add', meanSquare!, emit.scalar(dtype, epsilon)));
+    return [fused(1)[0]!, one('Reciprocal', root)];
   },
   samples: () => [{ inputs: [{ shape: [2, 3, 8] }, { shape: [8] }], attributes: { epsilon: 1e-5 } }],
 });
