@@ -29,6 +29,10 @@ export interface TrainerState {
   readonly targets: number;
   /** Position of the data, as its source gave it. */
   readonly batches: Json;
+  /** Loss of the first step, which divergence is measured against. */
+  readonly firstLoss?: number;
+  /** Running mean of the loss. */
+  readonly meanLoss?: number;
 }
 
 /** The value in memory, wherever it lives. */
@@ -77,10 +81,12 @@ export function restoreOptimizer(folder: string, state: readonly Variable[]): vo
   const file = SafetensorsFile.open(path.join(folder, STATE_FILE));
   try {
     for (const variable of state) {
-      if (!file.entries.has(variable.name)) {
+      const shape = file.entries.get(variable.name)?.shape;
+      if (shape?.join() !== variable.shape.join()) {
         throw new CorruptFileError('the optimizer state does not fit this run', {
           where: path.join(folder, STATE_FILE),
-          expected: variable.name,
+          expected: `${variable.name} [${variable.shape.join(', ')}]`,
+          got: shape === undefined ? 'no such tensor' : `[${shape.join(', ')}]`,
         });
       }
       const data = file.readFloat32(variable.name);

@@ -52,7 +52,7 @@ export interface TrainResult {
   readonly step: number;
   readonly seconds: number;
   readonly targets: number;
-  /** Mean loss of the last steps, nats per target. */
+  /** Running mean of the loss over the last steps, nats per target; not a number before the first. */
   readonly loss: number;
 }
 
@@ -79,21 +79,24 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
   if (found) {
     await config.restore(found.folder);
     restoreOptimizer(found.folder, optimizer.state);
-    state = found.state;
+    // A run that revises its length goes on with what it came to; others may be given more steps.
+    state = config.revise ? found.state : { ...found.state, steps: config.steps };
     batches.restore(state.batches as unknown as BatchPosition);
   }
-  run.truncateAfter(state.step);
-  let [saved, lastSave, lastLoss] = [state.step, performance.now(), Number.NaN];
-  let mean: number | undefined;
-  let first: number | undefined;
+  // A run that was killed before its first checkpoint begins again from nothing.
+  run.truncateAfter(found ? state.step : -1);
+  let saved = found?.state.step;
+  let lastSave = performance.now();
   const started = performance.now();
   const secondsBefore = state.seconds;
   let paused = 0;
 
   const save = async (): Promise<void> => {
-    if (saved === state.step && found) return;
+    if (saved === state.step) return;
     state = { ...state, batches: batches.state() as unknown as Json };
-    await saveTraining(run.folder, state, optimizer.state, await config.content(), config.keepCheckpoints ?? 2);
+    const content = await config.content();
+    checkWeights(content, state.step, run.folder);
+    await saveTraining(run.folder, state, optimizer.state, content, config.keepCheckpoints ?? 2);
     saved = state.step;
     lastSave = performance.now();
   };
@@ -111,22 +114,22 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
   };
 
   try {
-    if (state.step === 0) await evaluate();
+    if (!found) await evaluate();
     while (state.step < state.steps && !signal?.aborted) {
       const micro = Array.from({ length: accumulate }, () => batches.next());
       const weight = micro.reduce((total, batch) => total + batchWeight(batch), 0);
       const rate = config.learningRate * config.schedule(state.step, state.steps);
       const arrays = micro.map((batch) => batchArrays(batch, { segments: config.segments }));
       const { lossSum, gradientNorm } = await step.run(arrays, Math.max(weight, 1), state.step + 1, rate);
-      lastLoss = lossSum / Math.max(weight, 1);
-      first ??= lastLoss;
-      mean = mean === undefined ? lastLoss : mean + SMOOTHING * (lastLoss - mean);
-      checkFinite(lastLoss, gradientNorm, mean, first, state.step + 1, run.folder);
+      const loss = lossSum / Math.max(weight, 1);
+      const { firstLoss = loss } = state;
+      const meanLoss = state.meanLoss === undefined ? loss : state.meanLoss + SMOOTHING * (loss - state.meanLoss);
+      checkFinite(loss, gradientNorm, meanLoss, firstLoss, state.step + 1, run.folder);
       const seconds = secondsBefore + (performance.now() - started - paused) / 1000;
-      state = { ...state, step: state.step + 1, seconds, targets: state.targets + weight };
+      state = { ...state, step: state.step + 1, seconds, targets: state.targets + weight, firstLoss, meanLoss };
       run.metrics.append({
         step: state.step,
-        loss: round(lastLoss),
+        loss: round(loss),
         gradientNorm: round(gradientNorm),
         learningRate: rate,
         targets: state.targets,
@@ -136,19 +139,22 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
         state = { ...state, steps: Math.max(config.revise(state), state.step) };
       }
       progress.update(state.step, {
-        loss: mean.toFixed(3),
+        loss: meanLoss.toFixed(3),
         'tokens/s': Math.round((state.targets - (found?.state.targets ?? 0)) / Math.max(seconds - secondsBefore, 1e-3)),
       });
       const due = (every: number | undefined): boolean =>
         every !== undefined && state.step % every === 0 && state.step < state.steps;
       if (due(config.evaluate?.everySteps)) await evaluate();
       if (due(config.sample?.everySteps)) await aside(() => config.sample!.draw(state.step));
-      if (performance.now() - lastSave > (config.checkpointSeconds ?? 60) * 1000) await aside(save);
+      const isOld = performance.now() - lastSave > (config.checkpointSeconds ?? 60) * 1000;
+      // The last step's checkpoint comes after its evaluation, so that a run killed between the two repeats both.
+      if (isOld && state.step < state.steps) await aside(save);
     }
     const finished = state.step >= state.steps;
     if (finished && saved !== state.step) await evaluate();
     await save();
-    return { finished, step: state.step, seconds: state.seconds, targets: state.targets, loss: mean ?? lastLoss };
+    const { step: last, seconds, targets, meanLoss = Number.NaN } = state;
+    return { finished, step: last, seconds, targets, loss: meanLoss };
   } finally {
     await step.release();
   }
@@ -168,9 +174,26 @@ function checkFinite(
 ): void {
   const broken = !Number.isFinite(loss) || !Number.isFinite(gradientNorm);
   if (!broken && mean < first + DIVERGED_NATS) return;
-  throw new DivergenceError(broken ? 'the loss is no longer a number' : 'the loss grows instead of falling', {
+  const summary = broken ? 'the loss is no longer a number' : 'the loss grows instead of falling';
+  throw diverged(summary, step, `loss ${loss}, gradient norm ${gradientNorm}`, folder);
+}
+
+/** A step whose loss was finite may still have broken the weights: they never replace a good checkpoint. */
+function checkWeights({ tensors }: CheckpointContent, step: number, folder: string): void {
+  for (const file of Object.values(tensors ?? {})) {
+    for (const [name, { data }] of file) {
+      if (!(data instanceof Float32Array)) continue;
+      for (let i = 0; i < data.length; i++) {
+        if (!Number.isFinite(data[i])) throw diverged('a weight is no longer a number', step, name, folder);
+      }
+    }
+  }
+}
+
+function diverged(summary: string, step: number, got: string, folder: string): DivergenceError {
+  return new DivergenceError(summary, {
     where: `step ${step}`,
-    got: `loss ${loss}, gradient norm ${gradientNorm}`,
-    hint: `The last good checkpoint in ${folder} is kept. Try a third of the learning rate, a longer warm-up, or a smaller clipNorm; look for broken examples around this step.`,
+    got,
+    hint: `What was saved before in ${folder} is kept. Try a third of the learning rate, a longer warm-up, or a smaller clipNorm; look for broken examples around this step.`,
   });
 }
