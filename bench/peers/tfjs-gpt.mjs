@@ -22,7 +22,8 @@ const wasm = require('@tensorflow/tfjs-backend-wasm');
 
 const parameters = {};
 const variable = (name, shape, std) => {
-  const initial = std === undefined ? tf.ones(shape) : tf.randomNormal(shape, 0, std, 'float32', 1);
+  const initial =
+    std === undefined ? tf.ones(shape) : tf.randomNormal(shape, 0, std, 'float32', Object.keys(parameters).length);
   parameters[name] = tf.variable(initial, true, name);
   initial.dispose();
 };
