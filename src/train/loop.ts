@@ -147,8 +147,9 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
       if (due(config.evaluate?.everySteps)) await evaluate();
       if (due(config.sample?.everySteps)) await aside(() => config.sample!.draw(state.step));
       const isOld = performance.now() - lastSave > (config.checkpointSeconds ?? 60) * 1000;
-      // The last step's checkpoint comes after its evaluation, so that a run killed between the two repeats both.
-      if (isOld && state.step < state.steps) await aside(save);
+      // The last step's checkpoint comes after its evaluation, so that a run killed between the two repeats both. A step
+      // whose loss has leapt may be the first of a divergence: the next one tells.
+      if (isOld && state.step < state.steps && loss < meanLoss + DIVERGED_NATS) await aside(save);
     }
     const finished = state.step >= state.steps;
     if (finished && saved !== state.step) await evaluate();

@@ -71,7 +71,7 @@ export const DEFAULT_TRAIN_SETTINGS: TrainSettings = {
   device: 'cpu',
   checkpointSeconds: 60,
   evaluateEverySteps: 250,
-  sampleEverySteps: 0,
+  sampleEverySteps: 250,
   keepCheckpoints: 2,
 };
 
