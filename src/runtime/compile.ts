@@ -10,7 +10,7 @@ import { checkArguments } from './arguments.js';
 import { arrayOf, isGpuArray, ortTensor } from './array.js';
 import { cpu, type Device } from './device.js';
 import { safeDonations } from './donation.js';
-import { fitsGpu, moveToHost } from './gpu.js';
+import { fitsGpu, moveToGpu, moveToHost } from './gpu.js';
 import { adopt, claim, discard, owns, place } from './ownership.js';
 import { openSession, translate, type ValueTypes } from './session.js';
 import { inTurn } from './turn.js';
@@ -128,6 +128,8 @@ export class Program {
   private readonly inputs: readonly InputSlot[];
   private readonly results: Tree<string>;
   private readonly updates: readonly UpdateSlot[];
+  /** Arrays on the GPU that this session made. */
+  private readonly products = new WeakSet<ArrayValue>();
 
   private constructor(parts: ProgramParts) {
     this.session = parts.session;
@@ -231,7 +233,7 @@ export class Program {
     }
     for (const update of this.updates) {
       if (onCpu) exchange(update);
-      else replace(update.variable, arrayOf(results[update.output] as ort.Tensor));
+      else replace(update.variable, this.made(arrayOf(results[update.output] as ort.Tensor)));
     }
     return mapTree<string, HostArray>(
       this.results,
@@ -240,13 +242,25 @@ export class Program {
     );
   }
 
+  private made<A extends ArrayValue>(value: A): A {
+    this.products.add(value);
+    return value;
+  }
+
   private keepsOnGpu(variable: Variable): boolean {
     return this.device.kind === 'webgpu' && fitsGpu(variable.dtype);
   }
 
-  /** Frees the program once the runs that were asked for are done. */
+  /** Frees the program once the runs that were asked for are done. Variables keep their values. */
   release(): Promise<void> {
-    return inTurn(() => this.session.release());
+    return inTurn(async () => {
+      for (const { variable } of this.updates) {
+        // What a session made on the GPU goes with it: to use it afterwards aborts the process (ONNX Runtime 1.30).
+        const { value } = variable;
+        if (isGpuArray(value) && this.products.has(value)) replace(variable, await moveToGpu(value));
+      }
+      await this.session.release();
+    });
   }
 }
 

@@ -31,7 +31,10 @@ export async function moveToHost(value: GpuArray): Promise<HostArray> {
   return (await copy(value, false)) as HostArray;
 }
 
-/** One open session for each element type, rank and direction; they are tiny. */
+/**
+ * One session for each element type, rank and direction, never closed: an array on the GPU lives as long as the session
+ * that made it, and to use it afterwards aborts the process (1.30).
+ */
 const sessions = new Map<string, Promise<ort.InferenceSession>>();
 
 async function copy(value: HostArray | GpuArray, toGpu: boolean): Promise<HostArray | GpuArray> {

@@ -63,7 +63,10 @@ function dependentsOf(nodes: readonly Node[], by: readonly Tensor[]): Set<Node> 
 
 function vectorJacobianProduct(node: Node, arrived: readonly (Tensor | undefined)[]): readonly (Tensor | undefined)[] {
   const { op } = node;
-  if (op.vjp) return op.vjp({ outputs: arrived, node, attributes: node.attributes });
+  // The rule of a fused op is that of its first output. The others, statistics that the rule reads, are differentiated
+  // where a gradient is itself differentiated; then the parts are.
+  const byParts = op.decompose && (!op.vjp || arrived.slice(1).some((gradient) => gradient !== undefined));
+  if (op.vjp && !byParts) return op.vjp({ outputs: arrived, node, attributes: node.attributes });
   if (!op.decompose) return [];
   const outputs = op.decompose(node.inputs, node.attributes);
   const chosen = outputs.flatMap((output, i) => (arrived[i] ? [[output, arrived[i]!] as const] : []));

@@ -66,7 +66,10 @@ export interface Op<A> {
   readonly name: string;
   /** Shape and type rule. @throws {ShapeError | DTypeError} with the op's name as the place. */
   infer(inputs: readonly TensorType[], attributes: A): readonly TensorType[];
-  /** Vector-Jacobian product: the gradients by the inputs, made of ops, undefined where there is none. */
+  /**
+   * Vector-Jacobian product: the gradients by the inputs, made of ops, undefined where there is none. Beside a
+   * `decompose` it needs to know the first output's gradient alone.
+   */
   readonly vjp?: (gradients: Gradients<A>) => readonly (Tensor | undefined)[];
   readonly reference?: (
     inputs: readonly ReferenceArray[],
