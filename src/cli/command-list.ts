@@ -18,5 +18,20 @@ export interface CommandEntry {
 
 /** Every command, in the order of the help, a line each. */
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'forge',
+    summary: 'from raw text to a chat model, in the time you give',
+    load: () => import('./commands/forge.js'),
+  },
+  { name: 'chat', summary: 'talk with a model', load: () => import('./commands/chat.js') },
+  { name: 'generate', summary: 'continue a text', load: () => import('./commands/generate.js') },
+  {
+    name: 'tokenizer',
+    summary: 'train a tokenizer, or see how it cuts a text',
+    load: () => import('./commands/tokenizer.js'),
+  },
+  { name: 'plan', summary: 'memory and time of a training before it runs', load: () => import('./commands/plan.js') },
+  { name: 'pretrain', summary: 'train a model on raw text', load: () => import('./commands/pretrain.js') },
+  { name: 'sft', summary: 'tune a model on chats', load: () => import('./commands/sft.js') },
   { name: 'runs', summary: 'list the runs of a folder', load: () => import('./commands/runs.js') },
 ];
