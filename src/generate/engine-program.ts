@@ -4,6 +4,7 @@ import type { Device } from '../runtime/device.js';
 import { safeDonations } from '../runtime/donation.js';
 import { moveToGpu } from '../runtime/gpu.js';
 import { openSession, translate } from '../runtime/session.js';
+import { runInto, withUnreadOutputs } from '../runtime/unread.js';
 import { gather } from '../tensor/ops/gather.js';
 import { reshape } from '../tensor/ops/layout.js';
 import { dim, multiplyDims, type Shape } from '../tensor/shape.js';
@@ -86,7 +87,7 @@ export class DecodeProgram {
         expected: 'each layer’s cache to be read by its cachedAttention alone',
       });
     }
-    const session = await openSession(lowered.model, {
+    const session = await openSession(device.kind === 'cpu' ? withUnreadOutputs(lowered.model) : lowered.model, {
       device,
       resident: pairs.map(({ output }) => output),
       ...(profilePrefix === undefined ? {} : { profilePrefix }),
@@ -113,24 +114,29 @@ export class DecodeProgram {
     feeds.lastPositions = ortTensor(step.lastPositions);
     feeds.total = ortTensor(step.total);
     feeds.wanted = ortTensor(step.wanted);
-    const fetches: Record<string, ReturnType<typeof ortTensor> | null> = {
-      logits: onCpu ? ortTensor(step.logits) : null,
-    };
-    for (let i = 0; i < cacheNames.length; i++) {
-      const tensor = ortTensor(cache[i]!);
-      feeds[cacheNames[i]!] = tensor;
-      fetches[`new.${cacheNames[i]}`] = onCpu ? tensor : null;
-    }
-    let results: Awaited<ReturnType<Session['run']>>;
+    const cacheFeeds = cache.map(ortTensor);
+    cacheNames.forEach((name, i) => {
+      feeds[name] = cacheFeeds[i]!;
+    });
     try {
-      results = await this.session.run(feeds, fetches as Parameters<Session['run']>[1] & object);
+      if (!onCpu) return await this.runOnDevice(step, cache);
+      const into: Feeds = { logits: ortTensor(step.logits) };
+      cacheNames.forEach((name, i) => {
+        into[`new.${name}`] = cacheFeeds[i]!;
+      });
+      await runInto(this.session, feeds, into);
+      return cache;
     } catch (error) {
       throw translate(error, this.model, 'decoding');
     }
-    if (onCpu) return cache;
+  }
+
+  /** The device's arrays cannot be written into from here: each run makes new ones. */
+  private async runOnDevice(step: DecodeStep, cache: readonly ArrayValue[]): Promise<readonly ArrayValue[]> {
+    const results = await this.session.run(this.feeds);
     (step.logits.data as Float32Array).set(results.logits!.data as Float32Array);
     for (const array of cache) if (isGpuArray(array)) array.gpu.dispose();
-    return cacheNames.map((name) => arrayOf(results[`new.${name}`] as never));
+    return this.cacheNames.map((name) => arrayOf(results[`new.${name}`] as never));
   }
 
   async release(): Promise<void> {

@@ -75,6 +75,8 @@ export interface OnnxValueInfo {
   readonly name: string;
   readonly type: OnnxDataType;
   readonly dims: readonly (number | string)[];
+  /** A sequence of such tensors, whose shapes are not said. */
+  readonly sequence?: boolean;
 }
 
 export interface OnnxGraph {

@@ -121,7 +121,7 @@ function writeTensor(writer: ProtoWriter, { name, type, dims, data }: OnnxTensor
   for (const dim of reversed(dims)) writer.int(1, dim);
 }
 
-function writeValueInfo(writer: ProtoWriter, { name, type, dims }: OnnxValueInfo): void {
+function writeValueInfo(writer: ProtoWriter, { name, type, dims, sequence = false }: OnnxValueInfo): void {
   const writeShape = (): void => {
     for (const dim of reversed(dims)) {
       writer.message(1, () => {
@@ -130,12 +130,15 @@ function writeValueInfo(writer: ProtoWriter, { name, type, dims }: OnnxValueInfo
       });
     }
   };
-  writer.message(2, () =>
+  const writeType = (): void =>
     writer.message(1, () => {
-      writer.message(2, writeShape);
+      if (!sequence) writer.message(2, writeShape);
       writer.int(1, ONNX_DATA_TYPES[type].code);
-    }),
-  );
+    });
+  writer.message(2, () => {
+    if (sequence) writer.message(4, () => writer.message(1, writeType));
+    else writeType();
+  });
   writer.string(1, name);
 }
 

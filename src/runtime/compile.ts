@@ -2,8 +2,8 @@ import type * as ort from 'onnxruntime-node';
 import { lower } from '../onnx/lower.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { allocate } from '../tensor/dtype.js';
-import { equalShapes, formatShape, type Shape, ShapeError } from '../tensor/shape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { equalShapes, formatShape, type Shape, ShapeError, staticShape, staticSize } from '../tensor/shape.js';
+import { Tensor, type TensorType } from '../tensor/tensor.js';
 import { flattenTree, mapTree, type Tree } from '../tensor/tree.js';
 import { type ArrayValue, type HostArray, input, type Variable, variableOf } from '../tensor/variable.js';
 import { checkArguments } from './arguments.js';
@@ -14,6 +14,7 @@ import { fitsGpu, moveToGpu, moveToHost } from './gpu.js';
 import { adopt, claim, discard, owns, place } from './ownership.js';
 import { openSession, translate, type ValueTypes } from './session.js';
 import { inTurn } from './turn.js';
+import { runInto, withUnreadOutputs } from './unread.js';
 
 /** What a traced function returns when it also updates variables. */
 export class Updated<R = unknown> {
@@ -116,6 +117,8 @@ interface ProgramParts {
   readonly device: Device;
   readonly inputs: readonly InputSlot[];
   readonly results: Tree<string>;
+  /** Types of the results by name, where the program writes all of its outputs into arrays from here. */
+  readonly returned?: ReadonlyMap<string, TensorType>;
   readonly updates: readonly UpdateSlot[];
 }
 
@@ -127,6 +130,7 @@ export class Program {
   private readonly device: Device;
   private readonly inputs: readonly InputSlot[];
   private readonly results: Tree<string>;
+  private readonly returned: ReadonlyMap<string, TensorType> | undefined;
   private readonly updates: readonly UpdateSlot[];
   /** Arrays on the GPU that this session made. */
   private readonly products = new WeakSet<ArrayValue>();
@@ -138,6 +142,7 @@ export class Program {
     this.device = parts.device;
     this.inputs = parts.inputs;
     this.results = parts.results;
+    this.returned = parts.returned;
     this.updates = parts.updates;
   }
 
@@ -166,7 +171,12 @@ export class Program {
       return from === undefined ? [] : [{ input: from, output: name }];
     });
     const safe = donate && device.kind === 'cpu' ? safeDonations(model.graph, pairs) : new Set<string>();
-    const session = await openSession(model, {
+    // What comes back with the updates must have a size that is known before the run.
+    const unread =
+      device.kind === 'cpu' &&
+      updates.length > 0 &&
+      named.every(({ tensor }) => tensor.shape.every((size) => typeof size === 'number'));
+    const session = await openSession(unread ? withUnreadOutputs(model) : model, {
       device,
       types,
       ...(profilePrefix === undefined ? {} : { profilePrefix }),
@@ -187,6 +197,7 @@ export class Program {
         };
       }),
       results: mapTree<Tensor, string>(outputs, isTensor, (_, path) => `out:${path}`),
+      ...(unread ? { returned: new Map(named.map(({ name, tensor }) => [name, tensor])) } : {}),
       updates: updated.map(({ name, variable }) => ({
         variable,
         output: name,
@@ -225,9 +236,18 @@ export class Program {
     const fetches: Record<string, ort.Tensor | null> = {};
     for (const { name } of this.model.graph.outputs) fetches[name] = null;
     if (onCpu) for (const update of this.updates) fetches[update.output] = ortTensor(destination(update));
-    let results: Awaited<ReturnType<ort.InferenceSession['run']>>;
+    let results: Record<string, ort.Tensor>;
     try {
-      results = await this.session.run(feeds, fetches as ort.InferenceSession.FetchesType);
+      if (this.returned) {
+        for (const [name, { dtype, shape }] of this.returned) {
+          const sizes = staticShape(shape);
+          fetches[name] = ortTensor({ dtype, shape: sizes, data: allocate(dtype, staticSize(sizes)) } as HostArray);
+        }
+        results = fetches as Record<string, ort.Tensor>;
+        await runInto(this.session, feeds, results);
+      } else {
+        results = (await this.session.run(feeds, fetches as ort.InferenceSession.FetchesType)) as typeof results;
+      }
     } catch (error) {
       throw translate(error, this.model, 'running a program', this.types);
     }
