@@ -57,5 +57,6 @@ const report = {
   peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
   loss: Number(lossPerToken.toFixed(4)),
 };
+await step.release();
 process.stdout.write(`${JSON.stringify(report)}\n`);
 process.exit(0);

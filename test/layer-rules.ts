@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Imports between folders of one layer that are allowed. */
-const SAME_LAYER: readonly string[] = ['data -> tokenizer'];
+const SAME_LAYER: readonly string[] = ['data -> tokenizer', 'forge -> evaluate'];
 
 /** Folders that see language models through `llm` and know nothing else of them. */
 const THROUGH_LLM: readonly string[] = ['prompt', 'tools', 'rag', 'agent', 'cascade'];

@@ -1,0 +1,147 @@
+import { cpus, totalmem } from 'node:os';
+import path from 'node:path';
+import type { TokenStore } from '../data/token-store.js';
+import type { ReportCard } from '../evaluate/report-card.js';
+import { TOOLS_FILE, toolsJson } from '../llm/model-tools.js';
+import type { Llama } from '../models/llama.js';
+import { saveModel } from '../models/save.js';
+import { cpu } from '../runtime/device.js';
+import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { openRun } from '../train/run-folder.js';
+import { writeFileAtomic } from '../util/files.js';
+import { formatDuration } from '../util/units.js';
+import { dictionaryMaterial } from './dictionary-material.js';
+import { showcase } from './examination.js';
+import type { Material } from './material.js';
+import { measurePeak, measureTraining } from './measure.js';
+import { ownMaterial } from './own-material.js';
+import { type ForgePlan, makePlan } from './plan.js';
+import { pretrainStage } from './pretrain-stage.js';
+import { ForgeStateFile } from './state.js';
+import { makeTokenizer, packTexts } from './tokenizer-stage.js';
+import { tuneStage } from './tune-stage.js';
+import { type ForgeOptions, localModel, reservedSeconds, type Workshop } from './workshop.js';
+
+/** A forge that was interrupted returns no card. */
+export type ForgeResult = { readonly card: ReportCard; readonly model: string } | undefined;
+
+/**
+ * From raw text to a chat model within a time: measure the machine, plan, train a tokenizer, pretrain, tune on chats,
+ * examine, report. Each finished stage is kept in the folder; the same call goes on where the last one stopped.
+ */
+export async function forge(options: ForgeOptions): Promise<ForgeResult> {
+  const { minutes, data, out, seed, say, signal } = options;
+  const recipe = { minutes, ...(data === undefined ? {} : { data }) };
+  const run = openRun(out, { command: 'forge', recipe, seed });
+  let ended: 'finished' | 'stopped' | 'failed' = 'failed';
+  try {
+    const state = new ForgeStateFile(run.path('forge.json'));
+    const began = performance.now() / 1000;
+    const { secondsBefore } = state.state;
+    const elapsed = (): number => secondsBefore + performance.now() / 1000 - began;
+    const device = cpu(options.threads === undefined ? {} : { threads: options.threads });
+    const threads = device.kind === 'cpu' ? device.threads : 1;
+    say(data === undefined ? 'Reading WordNet …' : `Reading ${data} …`);
+    const material = await readMaterial(options);
+    const workshop: Workshop = { options, run, state, device, material, threads, elapsed };
+    const stop = (): undefined => {
+      state.update({ secondsBefore: elapsed() });
+      ended = 'stopped';
+      return undefined;
+    };
+
+    const tokenizer = await makeTokenizer(workshop);
+    const stores = await packTexts(workshop, tokenizer);
+    const plan = await decidePlan(workshop, stores.training, tokenizer);
+    if (signal?.aborted) return stop();
+    const base = await pretrainStage(workshop, plan, tokenizer, stores);
+    if (!base || signal?.aborted) return stop();
+    const tuned = await tuneStage(workshop, plan, tokenizer, stores, base);
+    if (!tuned || signal?.aborted) return stop();
+    const card = await finish(workshop, plan, tokenizer, tuned);
+    ended = 'finished';
+    return { card, model: run.path('model') };
+  } finally {
+    run.close(ended);
+  }
+}
+
+function readMaterial({ data, seed, minutes, say }: ForgeOptions): Promise<Material> {
+  if (data !== undefined) return ownMaterial({ source: data, seed, onProblem: say });
+  // A short run sees a part of the documents and answers fewer questions, so that the fixed costs fit as well.
+  const share = Math.min(1, minutes / 4);
+  return dictionaryMaterial({
+    seed,
+    share,
+    ...(minutes < 2 ? { questions: Math.max(20, Math.round(250 * minutes)) } : {}),
+  });
+}
+
+async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: Tokenizer): Promise<ForgePlan> {
+  const { options, state, device, threads, elapsed } = workshop;
+  const known = state.state.plan;
+  if (known) return known;
+  const total = options.minutes * 60;
+  const trainingSeconds = Math.max(
+    total - elapsed() - reservedSeconds(total) - Math.min(20, total * 0.05),
+    total * 0.2,
+  );
+  const peakFlops = await measurePeak(device);
+  const probe = { layers: 4, width: 128, heads: 4, hidden: 352, vocabularySize: tokenizer.vocabularySize };
+  const trainingFlops = await measureTraining(probe, { rows: 8, columns: 128 }, device);
+  const plan = makePlan({
+    trainingSeconds,
+    peakFlops,
+    trainingFlops,
+    corpusTokens: training.ids.length,
+    vocabularySize: tokenizer.vocabularySize,
+    memoryBytes: totalmem(),
+    threads,
+  });
+  state.update({ plan });
+  options.say('Plan');
+  for (const reason of plan.reasons) options.say(`  ${reason}`);
+  return plan;
+}
+
+async function finish(
+  { options, run, state, device, material, elapsed, threads }: Workshop,
+  plan: ForgePlan,
+  tokenizer: Tokenizer,
+  model: Llama,
+): Promise<ReportCard> {
+  const folder = run.path('model');
+  await saveModel(folder, { model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE });
+  if (material.tools.length > 0) {
+    writeFileAtomic(path.join(folder, TOOLS_FILE), toolsJson(material.tools.map(({ name }) => name)));
+  }
+  const local = localModel(model, tokenizer, device);
+  const samples = await showcase(local, material);
+  await local.release();
+  const { tokenizer: first, pretrain: second, tune: third } = state.state;
+  const processor = cpus()[0]?.model.trim() ?? 'unknown';
+  const card: ReportCard = {
+    title: `Forged: ${material.name}`,
+    machine: { processor, threads, node: process.versions.node, 'peak GFLOP/s': Math.round(plan.peakFlops / 1e9) },
+    recipe: 'forge',
+    settings: {
+      minutes: options.minutes,
+      weights: model.size,
+      layers: plan.shape.layers,
+      width: plan.shape.width,
+      vocabulary: tokenizer.vocabularySize,
+    },
+    seed: options.seed,
+    finishedAt: new Date().toISOString(),
+    stages: [first, second, third].flatMap((stage) => (stage ? [stage] : [])),
+    samples,
+    notes: [
+      material.description,
+      `All of it took ${formatDuration(elapsed())} of the ${formatDuration(options.minutes * 60)} given.`,
+      `Talk to it: athanor chat ${folder}`,
+    ],
+  };
+  state.update({ secondsBefore: elapsed() });
+  return card;
+}
