@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { continueText } from '../examples/generate-text.js';
+import { fitLine } from '../examples/trace-and-differentiate.js';
+import { trainTinyLlama } from '../examples/train-tiny-llama.js';
+import { decodeModel } from '../src/onnx/reader.js';
+import { sourceOf } from './source-files.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'athanor-examples-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('trace-and-differentiate finds the line', async () => {
+  const { slope, intercept, costs, model } = await fitLine(40);
+  expect(slope).toBeCloseTo(2, 3);
+  expect(intercept).toBeCloseTo(1, 3);
+  const early = costs.slice(0, 10);
+  expect(early.every((cost, i) => i === 0 || cost < early[i - 1]!)).toBe(true);
+  expect(decodeModel(model).graph.outputs).toHaveLength(2);
+});
+
+it('train-tiny-llama learns, and generate-text writes with what it saved', async () => {
+  const model = path.join(folder, 'tiny');
+  const losses = await trainTinyLlama({ text: sourceOf('LICENSE'), steps: 12, folder: model });
+  expect(losses[0]).toBeCloseTo(Math.log(384), 0);
+  expect(losses.at(-1)).toBeLessThan(losses[0]! - 0.5);
+
+  const pieces: string[] = [];
+  const continuation = { folder: model, prompt: 'You may', maxTokens: 12, onText: (text: string) => pieces.push(text) };
+  const written = await continueText(continuation);
+  expect(written).not.toBe('');
+  expect(pieces.join('')).toBe(written);
+  expect(await continueText(continuation)).toBe(written);
+});
