@@ -8,6 +8,7 @@ import { CHAT_SPECIAL_TOKENS } from '../tokenizer/chat-template.js';
 import { loadTokenizer, saveTokenizer } from '../tokenizer/file.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { suggestedVocabulary } from './pretrain-recipe.js';
+import type { RunFolder } from './run-folder.js';
 
 export interface TokenizerChoice {
   readonly kind?: 'auto' | 'byte-bpe' | 'character' | undefined;
@@ -66,10 +67,14 @@ export async function trainTokenizerFor(
   }
 }
 
-/** The tokenizer that is kept in a folder, or one that is made and kept there: a resumed run has the same. */
-export async function keptTokenizer(folder: string, make: () => Promise<Tokenizer>): Promise<Tokenizer> {
-  // Of the two files this one is written last.
-  if (existsSync(path.join(folder, 'tokenizer_config.json'))) return loadTokenizer(folder);
+/**
+ * The tokenizer of a run, in `<run>/tokenizer`: made when the run begins, read when it goes on, so that a resumed run has
+ * the same.
+ */
+export async function tokenizerOfRun(run: RunFolder, make: () => Promise<Tokenizer>): Promise<Tokenizer> {
+  const folder = run.path('tokenizer');
+  // Of its two files this one is written last.
+  if (run.resumed && existsSync(path.join(folder, 'tokenizer_config.json'))) return loadTokenizer(folder);
   const tokenizer = await make();
   saveTokenizer(tokenizer, folder);
   return tokenizer;

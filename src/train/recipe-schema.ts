@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../util/errors.js';
+import { nearestName } from '../util/nearest.js';
 
 const count = z.int().min(1);
 const countOrNone = z.int().min(0);
@@ -87,27 +88,38 @@ export const sftRecipeSchema = z.object(shared);
 export type SftRecipe = z.output<typeof sftRecipeSchema>;
 
 /** Keys that need not be written with their group: `steps=200` is `train.steps=200`. */
-const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  train: Object.keys(train.shape),
-  model: Object.keys(model.shape),
-};
+const GROUPS: readonly (readonly [group: string, keys: readonly string[]])[] = [
+  ['train', Object.keys(train.shape)],
+  ['tokenizer', Object.keys(tokenizer.shape)],
+  ['model', Object.keys(model.shape)],
+];
+const TOP_KEYS: readonly string[] = Object.keys(pretrainRecipeSchema.shape);
+
+/** An override with the group of its key. @throws {InputError} for a key that no recipe has. */
+function grouped(word: string): string {
+  const equals = word.indexOf('=');
+  if (equals < 1) {
+    throw new InputError('neither a recipe nor an override', { expected: '[recipe.yaml] [key=value …]', got: word });
+  }
+  const key = word.slice(0, equals);
+  if (key.includes('.') || TOP_KEYS.includes(key)) return word;
+  const group = GROUPS.find(([, keys]) => keys.includes(key));
+  if (group !== undefined) return `${group[0]}.${word}`;
+  const nearest = nearestName(key, [...TOP_KEYS, ...GROUPS.flatMap(([, keys]) => keys)]);
+  throw new InputError(`unknown key ${JSON.stringify(key)}`, {
+    where: word,
+    ...(nearest === undefined ? {} : { hint: `Did you mean ${nearest}?` }),
+  });
+}
 
 /**
  * The words of a command line as a recipe's file and its overrides: the first word may be a file, the others are
- * `key=value`. A key of `train` or `model` may be written without its group.
+ * `key=value`. A key of `train`, `tokenizer` or `model` may be written without its group.
  *
- * @throws {InputError} for a second word that is no override.
+ * @throws {InputError} for another word that is no override, or a key that no recipe has.
  */
 export function recipeWords(words: readonly string[]): { file: string | undefined; overrides: string[] } {
-  const [first, ...rest] = words;
+  const [first] = words;
   const file = first === undefined || first.includes('=') ? undefined : first;
-  const overrides = (file === undefined ? words : rest).map((word) => {
-    const equals = word.indexOf('=');
-    if (equals < 1) {
-      throw new InputError('neither a recipe nor an override', { expected: '[recipe.yaml] [key=value …]', got: word });
-    }
-    const group = Object.keys(GROUPS).find((name) => GROUPS[name]!.includes(word.slice(0, equals)));
-    return group === undefined ? word : `${group}.${word}`;
-  });
-  return { file, overrides };
+  return { file, overrides: words.slice(file === undefined ? 0 : 1).map(grouped) };
 }

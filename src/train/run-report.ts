@@ -22,7 +22,7 @@ export function writeRunReport(
   heldOut: { readonly key: string; readonly label: string } | undefined,
 ): void {
   const rows = run.metrics.rows();
-  const parts = [`# ${title}`, markdownTable(['', ''], lines as readonly (readonly string[])[])];
+  const parts = [`# ${title}`, markdownTable(['measure', 'value'], lines as readonly (readonly string[])[])];
   const chart = (file: string, key: string, label: string): void => {
     const series = seriesOf(rows, key);
     if (series.x.length < 2) return;

@@ -26,7 +26,7 @@ function samplerOf(
     async draw() {
       const { tokens } = await engine.generate(prompt, { maxTokens, sampling: { temperature: 0.8 }, stopIds });
       return tokenizer.decode(
-        tokens.map(({ id }) => id),
+        tokens.map(({ token }) => token),
         { skipSpecial: true },
       );
     },

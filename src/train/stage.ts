@@ -1,4 +1,5 @@
 import type { BatchSource } from '../data/batch.js';
+import type { Llama } from '../models/llama.js';
 import { loadWeights } from '../models/load.js';
 import { modelFiles, type SavedModel } from '../models/save.js';
 import { InputError } from '../util/errors.js';
@@ -17,7 +18,7 @@ export interface StageInputs {
   readonly signal?: AbortSignal | undefined;
   readonly revise?: TrainConfig['revise'] | undefined;
   /** Says something with the model as it stands; kept in samples.jsonl every `sampleEverySteps` steps. */
-  readonly sample?: (() => Promise<string>) | undefined;
+  readonly sample?: ((model: Llama) => Promise<string>) | undefined;
 }
 
 /** A held-out measure and the key that it has in metrics.jsonl. */
@@ -33,7 +34,7 @@ export interface BeforeAfter {
 }
 
 /** @throws {InputError} if rows are longer than the model's contexts. */
-export function checkColumns({ columns }: TrainSettings, positions: number): void {
+export function checkColumns({ columns }: Pick<TrainSettings, 'columns'>, positions: number): void {
   if (columns <= positions) return;
   throw new InputError("the context is longer than the model's", {
     where: 'train.columns',
@@ -58,7 +59,7 @@ export async function trainLanguageModel(
     everySteps: evaluateEverySteps,
     measure: async () => ({ [measure.key]: await measure.meter.measure() }),
   };
-  const draw = async (step: number): Promise<void> => run.samples.append({ step, text: await sample!() });
+  const draw = async (step: number): Promise<void> => run.samples.append({ step, text: await sample!(model) });
   return train({
     run,
     model,

@@ -1,0 +1,142 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { Document } from '../../data/document.js';
+import { openSource } from '../../data/source.js';
+import { loadTokenizer, saveTokenizer } from '../../tokenizer/file.js';
+import type { Tokenizer } from '../../tokenizer/tokenizer.js';
+import { trainTokenizerFor } from '../../train/pretrain-tokenizer.js';
+import { InputError } from '../../util/errors.js';
+import { textTable } from '../../util/table.js';
+import { addExamples, jsonOption, wholeNumber } from '../options.js';
+import { writeLine, writeRecord } from '../output.js';
+import { progressLine, reporter } from '../training-command.js';
+
+interface TrainOptions {
+  readonly data: string;
+  readonly out: string;
+  readonly vocabulary?: number;
+  readonly kind: 'auto' | 'byte-bpe' | 'character';
+  readonly skipBadLines?: boolean;
+  readonly json?: boolean;
+}
+
+/** Declares `athanor tokenizer`. */
+export function configure(command: Command): void {
+  const training = command
+    .command('train')
+    .description('learn a tokenizer from text')
+    .requiredOption('--data <source>', 'text to learn from: a file, a folder, or npm:NAME')
+    .requiredOption('--out <folder>', 'where tokenizer.json goes')
+    .option('--vocabulary <count>', 'tokens in all; default: by the size of the text', wholeNumber({ min: 1 }))
+    .addOption(
+      new Option('--kind <kind>', 'auto: characters for text that is mostly Chinese, else byte-level BPE')
+        .choices(['auto', 'byte-bpe', 'character'])
+        .default('auto'),
+    )
+    .option('--skip-bad-lines', 'leave out lines that cannot be read, instead of stopping')
+    .addOption(jsonOption())
+    .action(trainTokenizer);
+  addExamples(training, [
+    'athanor tokenizer train --data corpus.txt --out tokenizers/mine --vocabulary 4096',
+    'athanor tokenizer train --data poems.json --out tokenizers/poems --kind character',
+  ]);
+  const inspection = command
+    .command('inspect')
+    .description('show how a text is cut into tokens')
+    .argument('<model>', 'a model, a run, or a folder with a tokenizer.json')
+    .argument('<text>', 'the text')
+    .addOption(jsonOption())
+    .action(inspect);
+  addExamples(inspection, ['athanor tokenizer inspect tokenizers/mine "The furnace keeps a steady heat."']);
+}
+
+async function trainTokenizer(options: TrainOptions): Promise<void> {
+  const { data, out, vocabulary, kind, json } = options;
+  const note = reporter(json);
+  const source = await openSource(data, {
+    onBadLine: options.skipBadLines === true ? 'skip' : 'refuse',
+    onSkip: ({ where, summary }) => note(`Left out ${where}: ${summary}`),
+  });
+  const documents: Document[] = [];
+  let textBytes = 0;
+  for await (const document of source.documents()) {
+    documents.push(document);
+    textBytes += Buffer.byteLength(document.text);
+  }
+  const progress = progressLine(json, 'tokenizer', { unit: 'merges' });
+  const started = performance.now();
+  const onProgress = ({ merges }: { readonly merges: number }): void => progress.update(merges);
+  const tokenizer = await trainTokenizerFor(documents, { kind, vocabularySize: vocabulary }, { note, onProgress });
+  progress.finish();
+  const seconds = (performance.now() - started) / 1000;
+  saveTokenizer(tokenizer, out);
+  let tokens = 0;
+  let sampledBytes = 0;
+  for (const { text } of documents) {
+    if (sampledBytes > 1e6) break;
+    sampledBytes += Buffer.byteLength(text);
+    tokens += tokenizer.encode(text).length;
+  }
+  const bytesPerToken = sampledBytes / Math.max(tokens, 1);
+  const { kind: made, vocabularySize } = tokenizer;
+  if (json === true) {
+    writeRecord({ event: 'result', tokenizer: out, kind: made, vocabularySize, bytesPerToken, textBytes, seconds });
+    return;
+  }
+  writeLine(`${made}, ${vocabularySize} tokens, ${bytesPerToken.toFixed(2)} bytes a token: ${out}`);
+}
+
+/** One token of a text as people can read it. */
+interface Piece {
+  readonly id: number;
+  readonly text: string;
+  readonly bytes: number;
+}
+
+/** A token's text; bytes that are no whole character as `<0xE4>`. */
+function pieceText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`).join('');
+  }
+}
+
+/** The tokenizer of a folder or file that holds one, of a run that has no model yet, or of any model. */
+async function tokenizerOf(place: string): Promise<Tokenizer> {
+  for (const candidate of [place, path.join(place, 'tokenizer')]) {
+    if (existsSync(path.join(candidate, 'tokenizer.json'))) return loadTokenizer(candidate);
+  }
+  if (place.endsWith('.json')) return loadTokenizer(place);
+  const { loadModel } = await import('../../models/load.js');
+  return (await loadModel(place)).tokenizer;
+}
+
+async function inspect(place: string, text: string, { json }: { readonly json?: boolean }): Promise<void> {
+  if (text === '')
+    throw new InputError('there is no text to cut', { where: 'text', expected: 'a text that is not empty' });
+  const tokenizer = await tokenizerOf(place);
+  const pieces = Array.from(tokenizer.encode(text, { allowSpecial: true }), (id): Piece => {
+    const bytes = tokenizer.tokenBytes(id);
+    return { id, text: pieceText(bytes), bytes: bytes.length };
+  });
+  const textBytes = Buffer.byteLength(text);
+  const bytesPerToken = textBytes / pieces.length;
+  const { kind, vocabularySize } = tokenizer;
+  if (json === true) {
+    writeRecord({ kind, vocabularySize, tokens: pieces.map((piece) => ({ ...piece })), textBytes, bytesPerToken });
+    return;
+  }
+  const columns = ['token', { title: 'id', align: 'right' }, { title: 'bytes', align: 'right' }] as const;
+  writeLine(
+    textTable(
+      columns,
+      pieces.map((piece) => [JSON.stringify(piece.text), String(piece.id), String(piece.bytes)]),
+    ),
+  );
+  writeLine(
+    `${pieces.length} tokens, ${textBytes} bytes, ${bytesPerToken.toFixed(2)} bytes a token (${kind}, vocabulary ${vocabularySize})`,
+  );
+}
