@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { callingModel, randomModel, type TestParts } from '../../test/bigram-model.js';
 import { cpu } from '../runtime/device.js';
-import type { ChatMessage } from '../tokenizer/chat-template.js';
+import { type ChatMessage, DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import { answerAll } from './batch.js';
 import { textOf } from './language-model.js';
 import { LocalModel } from './local.js';
@@ -22,7 +22,9 @@ afterAll(async () => {
 });
 
 it('answers as one after the other', async () => {
-  const model = open(await randomModel());
+  const model = new LocalModel(await randomModel(), { device: cpu({ threads: 2 }) });
+  opened.push(model);
+  expect(model.enginesOf(3)).toHaveLength(2);
   const conversations = Array.from({ length: 11 }, (_, i) => ask('a dog '.repeat(i % 4).concat('abcdef'[i % 6]!)));
   const reports: number[] = [];
   const options = { maxTokens: 10, batch: 3, onProgress: (done: number) => void reports.push(done) };
@@ -33,6 +35,10 @@ it('answers as one after the other', async () => {
   }
   expect(new Set(answers.map(({ answer }) => answer)).size).toBeGreaterThan(3);
   expect(reports.at(-1)).toBe(11);
+
+  const drawn = { maxTokens: 10, sampling: { temperature: 1 } };
+  const alone = open({ ...model, chatTemplate: DEFAULT_CHAT_TEMPLATE });
+  expect(await answerAll(alone, conversations, drawn)).toEqual(await answerAll(model, conversations, drawn));
 });
 
 it('runs the tools that are called, and none where there is none', async () => {

@@ -61,10 +61,10 @@ export async function answerAll(
     const called: Pending[] = [];
     const mayCall = tools.length > 0 && round < maxCalls;
     const prompts = pending.map((conversation) => promptOf(model, conversation, options, round > 0));
-    const chunk = BATCHES_A_REPORT * (options.batch ?? 32);
+    const chunk = BATCHES_A_REPORT * (options.batch ?? 32) * model.enginesOf(options.batch ?? 32).length;
     for (let from = 0; from < pending.length; from += chunk) {
       const part = prompts.slice(from, from + chunk);
-      const generations = await generate(model, part, options, mayCall);
+      const generations = await generate(model, part, from, options, mayCall);
       for (const [i, generation] of generations.entries()) {
         const conversation = pending[from + i]!;
         const { index, calls } = conversation;
@@ -118,11 +118,12 @@ function promptOf(
 async function generate(
   model: LocalModel,
   prompts: readonly (Int32Array | undefined)[],
+  first: number,
   options: BatchOptions,
   mayCall: boolean,
 ): Promise<(Generation | undefined)[]> {
   const { maxTokens = 128, batch = 32, sampling = { temperature: 0 }, seed = 0, signal } = options;
-  const engine = model.engineOf(batch);
+  const engines = model.enginesOf(batch);
   const found: (Generation | undefined)[] = prompts.map(() => undefined);
   // Sequences whose context leaves less room than asked for have to be generated with a lower limit.
   const groups = new Map<number, number[]>();
@@ -131,21 +132,26 @@ async function generate(
     const limit = Math.min(maxTokens, model.positions + 1 - ids.length);
     groups.set(limit, [...(groups.get(limit) ?? []), i]);
   }
+  const generation = {
+    sampling: {
+      ...model.samplingOf(sampling),
+      logitBias: new Map(model.forbiddenIds(mayCall).map((id) => [id, Number.NEGATIVE_INFINITY])),
+    },
+    stopIds: model.stopIds,
+    ...(signal === undefined ? {} : { signal }),
+  };
   for (const [limit, members] of groups) {
-    const generations = await engine.generateBatch(
-      members.map((i) => prompts[i]!),
-      {
-        maxTokens: limit,
-        sampling: {
-          ...model.samplingOf(sampling),
-          logitBias: new Map(model.forbiddenIds(mayCall).map((id) => [id, Number.NEGATIVE_INFINITY])),
-        },
-        seed,
-        stopIds: model.stopIds,
-        ...(signal === undefined ? {} : { signal }),
-      },
+    const share = Math.ceil(members.length / engines.length);
+    await Promise.all(
+      engines.map(async (engine, lane) => {
+        const own = members.slice(lane * share, (lane + 1) * share);
+        const ids = own.map((i) => prompts[i]!);
+        // What is drawn depends on the place among all conversations, not on the number of engines.
+        const sequence = first + lane * share;
+        const generations = await engine.generateBatch(ids, { ...generation, maxTokens: limit, seed, sequence });
+        for (const [at, i] of own.entries()) found[i] = generations[at];
+      }),
     );
-    for (const [at, i] of members.entries()) found[i] = generations[at];
   }
   return found;
 }

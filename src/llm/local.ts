@@ -39,6 +39,7 @@ export interface ModelParts {
 export interface LocalModelOptions {
   /** Default: `local`. */
   readonly name?: string;
+  /** Default: this machine's processor, with one thread for a small model. */
   readonly device?: Device;
   /**
    * Keep what was read, so that a growing chat is not read again. Default true; say false where the weights change
@@ -61,6 +62,9 @@ interface Run {
 /** The share of the context that is kept free for an answer whose length was not said. */
 const ANSWER_SHARE = 1 / 4;
 
+/** Parameters below which operations are too short to be shared by threads. */
+const SMALL_MODEL = 2e7;
+
 /** A model that runs here: the weights in memory, decoded with a cache of keys and values. */
 export class LocalModel implements LanguageModel {
   readonly name: string;
@@ -71,17 +75,22 @@ export class LocalModel implements LanguageModel {
   private readonly chatFormat: ChatFormat | undefined;
   private readonly reuse: boolean;
   private readonly engine: GenerationEngine;
-  private readonly batchEngines = new Map<number, GenerationEngine>();
+  private readonly batchEngines = new Map<number, readonly GenerationEngine[]>();
+  /** How many engines answer a batch. */
+  private readonly lanes: number;
   private scorer: TokenScorer | undefined;
   /** What the engine's cache holds. */
   private held: readonly number[] = [];
 
   constructor({ model, tokenizer, chatTemplate, generation }: ModelParts, options: LocalModelOptions = {}) {
-    const { name = 'local', device = cpu(), reuse = true } = options;
+    const small = parameterCount(model) < SMALL_MODEL;
+    const { name = 'local', device = cpu(small ? { threads: 1 } : {}), reuse = true } = options;
     this.name = name;
     this.model = model;
     this.tokenizer = tokenizer;
     this.device = device;
+    const whole = options.device ?? cpu();
+    this.lanes = small && whole.kind === 'cpu' ? whole.threads : 1;
     this.generation = generation ?? generationOf(tokenizer);
     this.chatFormat = chatTemplate === undefined ? undefined : new ChatFormat(tokenizer, chatTemplate);
     this.reuse = reuse;
@@ -178,19 +187,23 @@ export class LocalModel implements LanguageModel {
     return Math.min(maxTokens ?? this.generation.maxNewTokens ?? share, share);
   }
 
-  /** An engine for so many sequences at once, beside the one that holds the chat. */
-  engineOf(batch: number): GenerationEngine {
-    let engine = this.batchEngines.get(batch);
-    if (engine === undefined) {
-      engine = new GenerationEngine(this.model, { device: this.device, batch });
-      this.batchEngines.set(batch, engine);
+  /**
+   * Engines for so many sequences at once each, beside the one that holds the chat. They can run at the same time, and
+   * together they use the device: a small model gets one with a thread of its own for each core.
+   */
+  enginesOf(batch: number): readonly GenerationEngine[] {
+    let engines = this.batchEngines.get(batch);
+    if (engines === undefined) {
+      const device = this.lanes > 1 ? cpu({ threads: 1 }) : this.device;
+      engines = Array.from({ length: this.lanes }, () => new GenerationEngine(this.model, { device, batch }));
+      this.batchEngines.set(batch, engines);
     }
-    return engine;
+    return engines;
   }
 
   /** Frees everything but the weights. No answer may be under way. */
   async release(): Promise<void> {
-    for (const engine of [this.engine, ...this.batchEngines.values()]) await engine.release();
+    for (const engine of [this.engine, ...[...this.batchEngines.values()].flat()]) await engine.release();
     this.batchEngines.clear();
     await this.scorer?.release();
     this.scorer = undefined;
@@ -289,6 +302,10 @@ export class LocalModel implements LanguageModel {
   private tokenText(id: number): string {
     return Buffer.from(this.tokenizer.tokenBytes(id)).toString('utf8');
   }
+}
+
+function parameterCount(model: Llama): number {
+  return model.parameters().reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
 }
 
 /** How many ids of a prompt a cache holds already; never all of them, since the last one is always read. */

@@ -35,7 +35,11 @@ export function addGenerationOptions(command: Command): void {
     .option('--repetition-penalty <number>', 'above 1: fewer repetitions', realNumber({ min: 0 }))
     .addOption(seedOption())
     .addOption(new Option('--stop <text>', 'end at this text; may be given again').argParser(repeated))
-    .option('--threads <count>', 'threads of an operation; default: one a core', wholeNumber({ min: 1 }));
+    .option(
+      '--threads <count>',
+      'threads of an operation; default: one a core, or one in all for a small model',
+      wholeNumber({ min: 1 }),
+    );
 }
 
 /** How to sample by the flags; what is absent is left to the model. */
@@ -51,8 +55,8 @@ export async function openModel(
 ): Promise<{ readonly model: LocalModel; readonly loaded: LoadedModel }> {
   const loaded = await loadModel(place);
   for (const { folder, error } of loaded.damaged) writeNote(`Passed over ${folder}: ${error.message}`);
-  const device = cpu(threads === undefined ? {} : { threads });
-  return { model: new LocalModel(loaded, { name: path.basename(path.resolve(place)), device }), loaded };
+  const device = threads === undefined ? {} : { device: cpu({ threads }) };
+  return { model: new LocalModel(loaded, { name: path.basename(path.resolve(place)), ...device }), loaded };
 }
 
 /** A text for a stream: where that is a terminal, without what would steer it. */
