@@ -4,7 +4,7 @@ import type { TokenStore } from '../data/token-store.js';
 import type { ReportCard } from '../evaluate/report-card.js';
 import { TOOLS_FILE, toolsJson } from '../llm/model-tools.js';
 import type { Llama } from '../models/llama.js';
-import { saveModel } from '../models/save.js';
+import { generationOf, saveModel } from '../models/save.js';
 import { cpu } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -112,7 +112,9 @@ async function finish(
   model: Llama,
 ): Promise<ReportCard> {
   const folder = run.path('model');
-  await saveModel(folder, { model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE });
+  // Exact answers: the assistant copies and counts, so it is not asked to be inventive.
+  const generation = { ...generationOf(tokenizer), temperature: material.exams.length > 0 ? 0 : 0.8 };
+  await saveModel(folder, { model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE, generation });
   if (material.tools.length > 0) {
     writeFileAtomic(path.join(folder, TOOLS_FILE), toolsJson(material.tools.map(({ name }) => name)));
   }

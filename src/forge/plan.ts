@@ -97,7 +97,7 @@ function reasonsOf(
   const best = choices[0]!;
   const gflops = (value: number): string => `${Math.round(value / 1e9)} GFLOP/s`;
   const describe = ({ weights, tokens, predictedLoss: loss }: ShapeChoice): string =>
-    `${formatCount(weights)} weights, ${formatCount(tokens)} tokens: predicted loss ${loss.toFixed(3)}`;
+    `${formatCount(weights)} weights and ${formatCount(tokens)} tokens (${loss.toFixed(2)} on the law's own scale)`;
   const bySize = [...choices].sort((a, b) => a.weights - b.weights);
   const at = bySize.indexOf(best);
   const others = [bySize[at - 1], bySize[at + 1]].flatMap((choice) => (choice ? [describe(choice)] : []));
