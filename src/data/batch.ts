@@ -28,6 +28,8 @@ export interface BatchPosition {
   readonly index: number;
   /** Tells data, seed and shape apart, so that a run does not go on with other data. */
   readonly fingerprint?: string;
+  /** The position of a second source that is mixed in. */
+  readonly replay?: BatchPosition;
 }
 
 /** An endless stream of training batches whose position can be saved and restored. */

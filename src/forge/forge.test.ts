@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { renderMarkdown } from '../evaluate/report-card-markdown.js';
 import { loadModel } from '../models/load.js';
 import { Random } from '../util/random.js';
-import { type ForgeOptions, forge } from './forge.js';
+import { forge } from './forge.js';
+import type { ForgeOptions } from './workshop.js';
 
 /** Sentences of a small grammar: a text whose laws a tiny model learns in seconds. */
 function writeTexts(folder: string): string {

@@ -21,6 +21,9 @@ import {
   type Workshop,
 } from './workshop.js';
 
+/** Rows of raw text in each batch of chats: without them the language is forgotten for the sake of the answers. */
+const REPLAY_ROWS = 1;
+
 export async function tuneStage(
   workshop: Workshop,
   plan: ForgePlan,
@@ -70,6 +73,7 @@ export async function tuneStage(
         template: DEFAULT_CHAT_TEMPLATE,
         chats,
         heldOutChats,
+        replay: { store: stores.training, rows: REPLAY_ROWS },
         progress,
         signal: options.signal,
         revise: endAfter(tuneSeconds),

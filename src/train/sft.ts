@@ -1,4 +1,7 @@
 import { ChatBatches, type ChatStore } from '../data/chat-batches.js';
+import { PackedBatches } from '../data/packing.js';
+import { ReplayBatches } from '../data/replay-batches.js';
+import type { TokenStore } from '../data/token-store.js';
 import type { Llama } from '../models/llama.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { chatLossMeter } from './held-out.js';
@@ -20,6 +23,8 @@ export interface SftInputs extends StageInputs {
   readonly template: string;
   readonly chats: ChatStore;
   readonly heldOutChats?: ChatStore | undefined;
+  /** Raw text to keep in mind: so many rows of each batch are taken from it, the rest are chats. */
+  readonly replay?: { readonly store: TokenStore; readonly rows: number } | undefined;
 }
 
 export interface SftResult {
@@ -35,10 +40,16 @@ export interface SftResult {
  * @throws {InputError} if rows are longer than the model's contexts. @throws {DivergenceError}
  */
 export async function sft(config: SftConfig, inputs: SftInputs): Promise<SftResult> {
-  const { model, tokenizer, template, chats, heldOutChats } = inputs;
+  const { model, tokenizer, template, chats, heldOutChats, replay } = inputs;
   checkColumns(config.train, model.config.positions);
   const { rows, columns } = config.train;
-  const batches = new ChatBatches(chats, { rows, columns, seed: config.seed });
+  const { seed } = config;
+  const batches = replay
+    ? new ReplayBatches(
+        new ChatBatches(chats, { rows: rows - replay.rows, columns, seed }),
+        new PackedBatches(replay.store, { rows: replay.rows, columns, seed }),
+      )
+    : new ChatBatches(chats, { rows, columns, seed });
   const measure = heldOutChats && { key: 'heldOutLoss', meter: chatLossMeter(model, heldOutChats, config.train) };
   try {
     const saved = { model, tokenizer, chatTemplate: template };

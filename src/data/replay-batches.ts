@@ -1,0 +1,54 @@
+import { CorruptFileError } from '../util/errors.js';
+import type { BatchPosition, BatchSource, TokenBatch } from './batch.js';
+
+/**
+ * Batches of one source with a few rows of another below: chats with some raw text beside them, so that tuning does not
+ * make a model forget the language that it learned (rehearsal, Robins 1995).
+ */
+export class ReplayBatches implements BatchSource {
+  readonly rows: number;
+  readonly columns: number;
+  private readonly main: BatchSource;
+  private readonly replay: BatchSource;
+
+  /** Both sources have rows of the same length. */
+  constructor(main: BatchSource, replay: BatchSource) {
+    if (main.columns !== replay.columns) throw new RangeError('the rows differ in length');
+    this.main = main;
+    this.replay = replay;
+    this.rows = main.rows + replay.rows;
+    this.columns = main.columns;
+  }
+
+  get rowsPerEpoch(): number {
+    return this.main.rowsPerEpoch;
+  }
+
+  next(): TokenBatch {
+    const [above, below] = [this.main.next(), this.replay.next()];
+    const { rows, columns } = this;
+    const batch = {
+      rows,
+      columns,
+      inputs: new Int32Array(rows * columns),
+      targets: new Int32Array(rows * columns),
+      weights: new Float32Array(rows * columns),
+      segments: new Int32Array(rows * columns),
+    };
+    for (const key of ['inputs', 'targets', 'weights', 'segments'] as const) {
+      batch[key].set(above[key]);
+      batch[key].set(below[key], above[key].length);
+    }
+    return batch;
+  }
+
+  state(): BatchPosition {
+    return { ...this.main.state(), replay: this.replay.state() };
+  }
+
+  restore({ replay, ...main }: BatchPosition): void {
+    if (!replay) throw new CorruptFileError('the saved position lacks that of the replayed text');
+    this.main.restore(main);
+    this.replay.restore(replay);
+  }
+}
