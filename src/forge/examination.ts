@@ -1,6 +1,7 @@
 import type { Sample } from '../evaluate/report-card.js';
 import type { Metric } from '../evaluate/report-card-metric.js';
 import { answerAll } from '../llm/batch.js';
+import type { Sampling } from '../llm/language-model.js';
 import type { LocalModel } from '../llm/local.js';
 import type { Exam, Material } from './material.js';
 
@@ -61,8 +62,13 @@ export function examMetrics(before: readonly ExamResult[], after: readonly ExamR
 }
 
 /** Conversations for the report: what was asked, what was called, what was answered. */
-export async function showcase(model: LocalModel, { showcase: conversations, tools }: Material): Promise<Sample[]> {
-  const answers = await answerAll(model, conversations, { maxTokens: 96, tools });
+export async function showcase(
+  model: LocalModel,
+  { showcase: conversations, tools }: Material,
+  sampling: Sampling,
+  seed: number,
+): Promise<Sample[]> {
+  const answers = await answerAll(model, conversations, { maxTokens: 96, tools, sampling, seed });
   return conversations.map((messages, i) => {
     const { answer, calls } = answers[i]!;
     return {

@@ -105,6 +105,9 @@ async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: T
   return plan;
 }
 
+/** How a model of free text speaks unless asked otherwise. */
+const CREATIVE = { temperature: 0.8, topP: 0.95, repetitionPenalty: 1.1 } as const;
+
 async function finish(
   { options, run, state, device, material, elapsed, threads }: Workshop,
   plan: ForgePlan,
@@ -112,14 +115,15 @@ async function finish(
   model: Llama,
 ): Promise<ReportCard> {
   const folder = run.path('model');
-  // Exact answers: the assistant copies and counts, so it is not asked to be inventive.
-  const generation = { ...generationOf(tokenizer), temperature: material.exams.length > 0 ? 0 : 0.8 };
+  // A dictionary copies and counts, so it is not asked to be inventive; a poet is.
+  const sampling = material.exams.length > 0 ? { temperature: 0 } : CREATIVE;
+  const generation = { ...generationOf(tokenizer), ...sampling };
   await saveModel(folder, { model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE, generation });
   if (material.tools.length > 0) {
     writeFileAtomic(path.join(folder, TOOLS_FILE), toolsJson(material.tools.map(({ name }) => name)));
   }
   const local = localModel(model, tokenizer, device);
-  const samples = await showcase(local, material);
+  const samples = await showcase(local, material, sampling, options.seed);
   await local.release();
   const { tokenizer: first, pretrain: second, tune: third } = state.state;
   const processor = cpus()[0]?.model.trim() ?? 'unknown';
