@@ -34,4 +34,5 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'pretrain', summary: 'train a model on raw text', load: () => import('./commands/pretrain.js') },
   { name: 'sft', summary: 'tune a model on chats', load: () => import('./commands/sft.js') },
   { name: 'runs', summary: 'list the runs of a folder', load: () => import('./commands/runs.js') },
+  { name: 'bench', summary: 'measure this machine', load: () => import('./commands/bench.js') },
 ];

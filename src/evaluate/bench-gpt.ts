@@ -1,16 +1,17 @@
-import { Attention } from '../src/nn/attention.js';
-import { Embedding } from '../src/nn/embedding.js';
-import { FeedForward } from '../src/nn/feed-forward.js';
-import { Linear } from '../src/nn/linear.js';
-import { Module } from '../src/nn/module.js';
-import { LayerNorm } from '../src/nn/norm.js';
-import { causalMask } from '../src/tensor/ops/attention.js';
-import { add } from '../src/tensor/ops/binary.js';
-import { linearCrossEntropy } from '../src/tensor/ops/cross-entropy.js';
-import { reshape } from '../src/tensor/ops/layout.js';
-import { sum } from '../src/tensor/ops/reduce.js';
-import type { Tensor } from '../src/tensor/tensor.js';
+import { Attention } from '../nn/attention.js';
+import { Embedding } from '../nn/embedding.js';
+import { FeedForward } from '../nn/feed-forward.js';
+import { Linear } from '../nn/linear.js';
+import { Module } from '../nn/module.js';
+import { LayerNorm } from '../nn/norm.js';
+import { causalMask } from '../tensor/ops/attention.js';
+import { add } from '../tensor/ops/binary.js';
+import { linearCrossEntropy } from '../tensor/ops/cross-entropy.js';
+import { reshape } from '../tensor/ops/layout.js';
+import { sum } from '../tensor/ops/reduce.js';
+import type { Tensor } from '../tensor/tensor.js';
 
+/** Sizes of the GPT that the benchmarks train: `time` tokens a row, `batch` rows a step. */
 export interface GptShape {
   readonly layers: number;
   readonly width: number;

@@ -1,10 +1,14 @@
-/* What this machine can do at best, to divide every other number of the bench by.
+/**
+ * A C program that measures what this machine can do at best, as text: whoever has a compiler gets the true peak, and
+ * nothing native has to be shipped. Linux with gcc or clang; elsewhere it does not compile, which `measureFma` expects.
+ */
+export const PEAK_SOURCE: string = String.raw`/* What this machine can do at best, to divide every other number of the bench by.
  *
- *   cc -O2 -pthread bench/peak.c -o /tmp/peak && /tmp/peak [threads] [rounds]
+ *   cc -O2 -pthread peak.c -o peak && ./peak [threads] [rounds]
  *
  * Float32 fused multiply-adds held in registers (one FMA counts as two operations) with the widest vectors that the
  * processor has, on one core and on all threads at once, and memory bandwidth over a buffer of 256 MB. Prints one JSON
- * object. Each figure is the best of `rounds` (7): a peak is what the machine reached, noise only lowers it.
+ * object. Each figure is the best of some rounds (7): a peak is what the machine reached, noise only lowers it.
  * readGBs: summing the buffer. triadGBs: a[i] = b[i] + s * c[i] over its thirds, counting 12 bytes an element.
  */
 #define _GNU_SOURCE
@@ -20,7 +24,9 @@
 #endif
 
 enum { ACCUMULATORS = 12, MAX_THREADS = 512 };
-static const long FMA_LOOPS = 20L * 1000 * 1000;
+/* Short, so that some of them see no other process; many, so that one of them does. */
+static const long FMA_LOOPS = 2L * 1000 * 1000;
+enum { FMA_ROUNDS = 12 };
 static const size_t FLOATS = (size_t)64 << 20; /* 256 MB */
 
 /* Twelve independent chains hide the latency of two FMA units; written out so that they stay in registers. */
@@ -146,7 +152,7 @@ static double bestSeconds(enum Work work, FmaKernel fma, float *buffer, int thre
 }
 
 static double fmaGflops(FmaKernel fma, int width, int threads, int rounds) {
-  double seconds = bestSeconds(WORK_FMA, fma, NULL, threads, rounds);
+  double seconds = bestSeconds(WORK_FMA, fma, NULL, threads, rounds * FMA_ROUNDS);
   return 2.0 * width * ACCUMULATORS * (double)FMA_LOOPS * threads / seconds / 1e9;
 }
 
@@ -194,3 +200,4 @@ int main(int argc, char **argv) {
   free(buffer);
   return 0;
 }
+`;

@@ -1,0 +1,163 @@
+import { type Command, commandText, outputOf, resultOf } from './child.js';
+import { type Contender, OURS, ours, oursCommand, type PeerPlaces, tensorflowJs, torches } from './contenders.js';
+
+export type Result = { readonly [key: string]: unknown };
+
+/** What one part of the bench found; the report is made of these alone. */
+export interface PartResult {
+  readonly title: string;
+  readonly seconds: number;
+  /** The command of each contender, as typed. */
+  readonly commands: { [contender: string]: string };
+  /** The result of every run, by contender, in order. */
+  readonly runs: { [contender: string]: Result[] };
+  /** Contenders that are missing or failed, and why. */
+  readonly missing: { [contender: string]: string };
+}
+
+export interface BenchSettings extends PeerPlaces {
+  readonly threads: number;
+  /** Smallest shapes and one step: to see that everything works. */
+  readonly tiny: boolean;
+  readonly fromSource: boolean;
+}
+
+/** A contender's place in a race, and in how many of its rounds it runs. */
+interface Entry {
+  readonly contender: Contender;
+  readonly rounds: number;
+  readonly steps: number;
+}
+
+const SMALL = '4,256,4,128,16,4096';
+const LARGE = '12,768,12,256,2,50304';
+/** The large one does not fit in what WebAssembly can address. */
+const LARGE_TFJS = '12,768,12,256,1,4096';
+const TINY = '1,32,2,16,2,64';
+
+const note = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+class Part implements PartResult {
+  seconds = 0;
+  readonly commands: PartResult['commands'] = {};
+  readonly runs: PartResult['runs'] = {};
+  readonly missing: PartResult['missing'] = {};
+
+  constructor(readonly title: string) {}
+
+  async run(name: string, command: Command, measure: (command: Command) => Promise<Result> = resultOf): Promise<void> {
+    const start = performance.now();
+    this.commands[name] ??= commandText(command);
+    try {
+      const result = await measure(command);
+      if (typeof result.error === 'string') throw new Error(result.error);
+      this.runs[name] = [...(this.runs[name] ?? []), result];
+      note(`  ${name}: ${result.ms} ms (took ${((performance.now() - start) / 1000).toFixed(0)} s)`);
+    } catch (error) {
+      this.missing[name] = (error as Error).message;
+      note(`  ${name}: ${this.missing[name]}`);
+    }
+    this.seconds += (performance.now() - start) / 1000;
+  }
+}
+
+/** Each round runs every contender once, so that a slow minute of the machine meets all of them. */
+async function race(title: string, shape: string, entries: readonly Entry[], settings: BenchSettings): Promise<Part> {
+  const part = new Part(title);
+  note(title);
+  const rounds = settings.tiny ? 1 : Math.max(...entries.map((entry) => entry.rounds));
+  for (let round = 0; round < rounds; round++) {
+    for (const { contender, rounds: most, steps } of entries) {
+      const { name, absent } = contender;
+      if (absent !== undefined && !(name in part.missing)) {
+        part.missing[name] = absent;
+        note(`  ${name}: left out, ${absent}`);
+      }
+      if (name in part.missing || round >= most) continue;
+      const setting = {
+        shape: settings.tiny ? TINY : shape,
+        steps: settings.tiny ? 1 : steps,
+        threads: settings.threads,
+      };
+      await part.run(name, contender.command(setting, part.runs[name]?.at(-1)));
+    }
+  }
+  return part;
+}
+
+async function trainSmall(settings: BenchSettings): Promise<PartResult> {
+  const [plain, unlocked, debian] = (await torches(settings)) as [Contender, Contender, Contender];
+  const entries = [
+    { contender: ours(settings.fromSource), rounds: 3, steps: 10 },
+    { contender: plain, rounds: 2, steps: 5 },
+    { contender: unlocked, rounds: 3, steps: 8 },
+    { contender: debian, rounds: 2, steps: 6 },
+  ];
+  return race(`Training step, GPT ${SMALL}`, SMALL, entries, settings);
+}
+
+async function trainLarge(settings: BenchSettings): Promise<PartResult> {
+  const [plain, unlocked, debian] = (await torches(settings)) as [Contender, Contender, Contender];
+  // With the first result given, only one kind of attention is run: both take minutes here.
+  const fused = (contender: Contender): Contender => ({
+    ...contender,
+    command: (setting) => contender.command(setting, { attention: 'sdpa' }),
+  });
+  const entries = [
+    { contender: ours(settings.fromSource), rounds: 2, steps: 4 },
+    { contender: fused(plain), rounds: 1, steps: 2 },
+    { contender: fused(unlocked), rounds: 2, steps: 3 },
+    { contender: debian, rounds: 1, steps: 3 },
+  ];
+  return race(`Training step, GPT ${LARGE}`, LARGE, entries, settings);
+}
+
+async function trainTfjs(shape: string, steps: number, settings: BenchSettings): Promise<PartResult> {
+  const entries = [
+    { contender: ours(settings.fromSource), rounds: 2, steps: 4 },
+    { contender: tensorflowJs(settings), rounds: 1, steps },
+  ];
+  return race(`Training step beside TensorFlow.js, GPT ${shape}`, shape, entries, settings);
+}
+
+async function tokenizer({ tiny, fromSource }: BenchSettings): Promise<PartResult> {
+  const part = new Part("Tokenizer, WordNet's glosses");
+  note(part.title);
+  const small = tiny ? ['--vocabulary', '400', '--rounds', '1'] : [];
+  await part.run(OURS, oursCommand(fromSource, 'bench', 'tokenizer', ...small, '--json'));
+  return part;
+}
+
+async function decode({ tiny, fromSource, threads }: BenchSettings): Promise<PartResult> {
+  const part = new Part('Decoding, Llama 12,768,12,4,2048,32000, prompt of 256 tokens, 128 new ones');
+  note(part.title);
+  const small = tiny ? ['--shape', '1,32,2,1,32,64', '--prompt', '8', '--tokens', '4'] : [];
+  await part.run(OURS, oursCommand(fromSource, 'bench', 'decode', ...small, '--threads', `${threads}`, '--json'));
+  return part;
+}
+
+/** Starts from the shipped files whatever the settings: the source is no measure of it. */
+async function startup({ tiny }: BenchSettings): Promise<PartResult> {
+  const part = new Part('Start of `athanor --help`');
+  note(part.title);
+  const time = async (command: Command): Promise<Result> => {
+    const begin = performance.now();
+    await outputOf(command);
+    return { ms: Number((performance.now() - begin).toFixed(1)) };
+  };
+  for (let i = 0; i < (tiny ? 2 : 20); i++) await part.run(OURS, oursCommand(false, '--help'), time);
+  return part;
+}
+
+/** The parts by name, in the order in which they run. */
+export const PARTS: Readonly<Record<string, (settings: BenchSettings) => Promise<PartResult>>> = {
+  startup,
+  tokenizer,
+  decode,
+  'train-small': trainSmall,
+  'train-large': trainLarge,
+  tfjs: (settings) => trainTfjs(SMALL, 3, settings),
+  'tfjs-large': (settings) => trainTfjs(LARGE_TFJS, 1, settings),
+};
