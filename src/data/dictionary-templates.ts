@@ -69,6 +69,15 @@ export const QUESTION_TEMPLATES: Record<DictionaryTask, readonly string[]> = {
   ],
 };
 
+/** What to ask when someone types a single word: its meaning. Small talk and whole questions stay as they are. */
+export function asQuestion(text: string): string {
+  const word = text.trim();
+  const spoken = SMALL_TALK.some(({ ask }) =>
+    ask.some((phrase) => phrase.replace(/\W+$/, '').toLowerCase() === word.toLowerCase()),
+  );
+  return /^[\p{L}-]+$/u.test(word) && !spoken ? `What does ${word} mean?` : text;
+}
+
 /** Small talk: what may be said, and the one answer to it. */
 export const SMALL_TALK: readonly { readonly ask: readonly string[]; readonly answer: string }[] = [
   {

@@ -22,15 +22,16 @@ export interface DictionaryQuestion {
 }
 
 /**
- * The look-up tool of the dictionary assistant: the entry of a word or of a regular inflected form (`frogs`), or
- * `not found`. Never throws, whatever a model writes as its argument.
+ * The look-up tool of the dictionary assistant: the entry of a word, of a regular inflected form (`frogs`), of either
+ * behind an article (`a frog`), or `not found`. Never throws, whatever a model writes as its argument.
  */
 export function lookupTool(wordnet: WordNet): LookupTool {
   return {
     name: 'lookup',
     description: 'Looks a word up in WordNet: meaning, synonyms, opposite, kind, example.',
     run(argument) {
-      const lemma = wordnet.lemma(argument.slice(0, 100));
+      const asked = argument.slice(0, 100);
+      const lemma = wordnet.lemma(asked) ?? wordnet.lemma(asked.replace(/^(?:an?|the)\s+/i, ''));
       const entry = lemma === undefined ? undefined : entryOf(wordnet, lemma);
       return entry === undefined ? NOT_FOUND : renderEntry(entry);
     },

@@ -1,4 +1,5 @@
 import { additionQuestions, gradeSum } from '../data/arithmetic.js';
+import { dictionaryConversations } from '../data/dictionary-conversations.js';
 import { selectHeldOutWords } from '../data/dictionary-held-out.js';
 import { dictionaryExamples } from '../data/dictionary-mixture.js';
 import { dictionaryDocuments } from '../data/dictionary-text.js';
@@ -11,7 +12,7 @@ import type { Exam, ExamQuestion, Material } from './material.js';
 const HELD_OUT_WORDS = 500;
 const SUMS = 200;
 /** Chats from here on are never trained on. */
-const HELD_OUT_CHATS_FROM = 2 ** 30;
+const HELD_OUT_CHATS_FROM = 2 ** 28;
 
 /**
  * The default: a dictionary assistant from WordNet, which explains words from memory or by looking them up, and adds
@@ -30,8 +31,8 @@ export async function dictionaryMaterial(options: {
   const documents: Document[] = [...dictionaryDocuments({ wordnet, heldOutWords, seed })];
   const used = documents.slice(0, Math.max(2000, Math.ceil(documents.length * share)));
   const { training, heldOut } = await splitDocuments(used, { heldOutFraction: 0.01, seed });
-  const examples = dictionaryExamples({ wordnet, heldOutWords, seed });
-  const chat = (index: number): ChatRecord => ({ messages: examples.at(index), origin: `chat ${index}` });
+  const conversations = dictionaryConversations(dictionaryExamples({ wordnet, heldOutWords, seed }), seed);
+  const chat = (index: number): ChatRecord => ({ messages: conversations.at(index), origin: `chat ${index}` });
   const words = dictionaryQuestions(wordnet, heldOutWords, seed).slice(0, questions);
   const tool = lookupTool(wordnet);
 

@@ -24,6 +24,8 @@ export interface ForgePlan {
 const PRETRAIN_SHARE = 0.45;
 const POSITIONS = 256;
 const COLUMNS = 128;
+/** Rows of conversations are as long as the model's context, so that every position of it is learned. */
+const TUNE_COLUMNS = POSITIONS;
 /** Rows of 128 tokens in a step: small, because many steps matter more to a small model than smooth ones. */
 const ROWS = 8;
 
@@ -83,7 +85,12 @@ export function makePlan(inputs: PlanInputs): ForgePlan {
     pretrainSeconds,
     tuneSeconds,
     pretrain: settings(pretrainSeconds, peak),
-    tune: { ...settings(tuneSeconds, peak / 2), segments: true },
+    tune: {
+      ...settings(tuneSeconds, peak / 2),
+      rows: (ROWS * COLUMNS) / TUNE_COLUMNS,
+      columns: TUNE_COLUMNS,
+      segments: true,
+    },
     reasons: reasonsOf(inputs, choices, pretrainSeconds, tuneSeconds),
   };
 }

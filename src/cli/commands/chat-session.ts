@@ -9,6 +9,8 @@ export interface ChatSessionOptions {
   readonly system?: string | undefined;
   readonly options: Omit<ChatOptions, 'tools' | 'signal' | 'seed'>;
   readonly seed: number;
+  /** Turns what was typed into the question that is asked; by default it is asked as it is. */
+  readonly phrase?: (text: string) => string;
   /** Told of everything that happens in an answer. */
   readonly onEvent: (event: ToolLoopEvent) => void;
   /** Shows a line that is no part of an answer. */
@@ -57,10 +59,10 @@ export class ChatSession {
     return true;
   }
 
-  /** Asks a question, as it is. */
+  /** Asks a question. */
   async ask(question: string, signal?: AbortSignal): Promise<void> {
-    const { model, tools, options, seed, onEvent } = this.settings;
-    const user: ChatMessage = { role: 'user', content: question };
+    const { model, tools, options, seed, phrase, onEvent } = this.settings;
+    const user: ChatMessage = { role: 'user', content: phrase?.(question) ?? question };
     let history = [...this.history, user];
     const events = runWithTools(model, [...this.messages, user], tools, {
       ...options,

@@ -1,6 +1,6 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { Command } from 'commander';
-import { MEMORY_SYSTEM } from '../../data/dictionary-templates.js';
+import { asQuestion, MEMORY_SYSTEM } from '../../data/dictionary-templates.js';
 import { lookupTools, toolsOf } from '../../llm/model-tools.js';
 import type { ChatTool, ToolLoopEvent } from '../../llm/tool-loop.js';
 import { AthanorError, messageOf } from '../../util/errors.js';
@@ -51,6 +51,7 @@ export async function run(place: string, flags: ChatFlags): Promise<void> {
     system: flags.system ?? (withoutLookup ? MEMORY_SYSTEM : undefined),
     options: { maxTokens: flags.maxTokens, sampling: samplingOf(flags), stop: flags.stop },
     seed: flags.seed,
+    ...(trained.some(({ name }) => name === 'lookup') ? { phrase: asQuestion } : {}),
     onEvent: flags.json === true ? (event) => writeRecord(JSON.parse(JSON.stringify(event))) : printEvent,
     onNote: writeNote,
   });
