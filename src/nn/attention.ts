@@ -5,8 +5,10 @@ import { cast, iota } from '../tensor/ops/create.js';
 import { reshape, transpose } from '../tensor/ops/layout.js';
 import { max } from '../tensor/ops/reduce.js';
 import { rotary } from '../tensor/ops/rotary.js';
-import type { Dim } from '../tensor/shape.js';
+import { pad, slice } from '../tensor/ops/slice.js';
+import { type Dim, formatShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { InputError } from '../util/errors.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
 import { RmsNorm } from './norm.js';
@@ -32,14 +34,14 @@ export interface AttentionConfig {
 export interface AttentionContext {
   /** Added to the scores, `[B or 1, 1, T, S]`. */
   readonly mask?: Tensor;
-  /** int64 `[B or 1, T]`, with the tables for rotary positions. */
+  /** int64 `[B or 1, T]`, where the queries and keys stand for `rotation`; default 0, 1, … in every row. */
   readonly positions?: Tensor;
   readonly rotation?: RotaryTables;
   /** Keys and values come from here in cross-attention, `[B, S, width]`. */
   readonly memory?: Tensor;
 }
 
-/** One layer's keys and values, `[B, keyHeads, capacity, headWidth]` each, and where the new ones go. */
+/** One layer's keys and values, `[B, keyHeads, capacity, cachedHeadWidth]` each, and where the new ones go. */
 export interface CacheView {
   readonly keys: Tensor;
   readonly values: Tensor;
@@ -64,6 +66,13 @@ export class Attention extends Module {
     this.config = config;
     const { width, heads, bias = false, outputBias = bias, init, outputInit } = config;
     const { keyHeads, headWidth } = this.layout;
+    if (!Number.isInteger(headWidth) || !Number.isInteger(heads / keyHeads)) {
+      throw new InputError('the heads do not fit', {
+        where: 'attention',
+        expected: 'a width that is a multiple of the heads, and heads that are a multiple of the key heads',
+        got: `width ${width}, ${heads} heads, ${keyHeads} key heads`,
+      });
+    }
     const input = { inputs: width, bias, ...(init ? { init } : {}) };
     this.q = new Linear({ ...input, outputs: heads * headWidth });
     this.k = new Linear({ ...input, outputs: keyHeads * headWidth });
@@ -81,6 +90,12 @@ export class Attention extends Module {
   }
 
   forward(x: Tensor, { mask, positions, rotation, memory = x }: AttentionContext): Tensor {
+    if (rotation && memory !== x) {
+      throw new InputError('rotary positions are those of one sequence, not of a memory beside it', {
+        where: 'attention',
+        hint: 'Leave rotation out of cross-attention.',
+      });
+    }
     const { heads } = this.config;
     const { keyHeads, headWidth } = this.layout;
     const [batch, time] = x.shape as readonly [Dim, Dim];
@@ -88,8 +103,10 @@ export class Attention extends Module {
       const shaped = reshape(projected, [batch, projected.shape[1]!, count, headWidth]);
       return transpose(norm ? norm.forward(shaped) : shaped, [0, 2, 1, 3]);
     };
-    const turn = (part: Tensor): Tensor =>
-      rotation && positions ? rotary(part, positions, rotation.cosines.tensor, rotation.sines.tensor) : part;
+    const turn = (part: Tensor): Tensor => {
+      if (!rotation) return part;
+      return rotary(part, positions ?? firstPositions(time), rotation.cosines.tensor, rotation.sines.tensor);
+    };
     const q = turn(split(this.q.forward(x), heads, this.queryNorm));
     const k = turn(split(this.k.forward(memory), keyHeads, this.keyNorm));
     const v = split(this.v.forward(memory), keyHeads);
@@ -105,24 +122,40 @@ export class Attention extends Module {
   ): { readonly y: Tensor; readonly keys: Tensor; readonly values: Tensor } {
     const { heads } = this.config;
     const { keyHeads, headWidth } = this.layout;
+    const [batch, time] = x.shape as readonly [Dim, Dim];
+    const cacheWidth = cachedHeadWidth(headWidth);
+    if (cache.keys.shape[3] !== cacheWidth || cache.values.shape[3] !== cacheWidth) {
+      throw new InputError('the cache has another width', {
+        where: 'attention',
+        expected: `[…, ${cacheWidth}] for heads of width ${headWidth}`,
+        got: `keys ${formatShape(cache.keys.shape)}, values ${formatShape(cache.values.shape)}`,
+        hint: 'cachedHeadWidth() gives it.',
+      });
+    }
     // The fused node rotates heads whose width is a multiple of 16; for others it is done before.
     const fused = rotation !== undefined && headWidth % 16 === 0;
     const turned = (projected: Tensor, count: number, norm?: RmsNorm): Tensor => {
       const turns = rotation !== undefined && !fused;
       if (!norm && !turns) return projected;
-      const split = reshape(projected, [...projected.shape.slice(0, 2), count, headWidth]);
+      const split = reshape(projected, [batch, time, count, headWidth]);
       const normal = norm ? norm.forward(split) : split;
       if (!turns) return reshape(normal, projected.shape);
       const heads = transpose(normal, [0, 2, 1, 3]);
-      const positions = newPositions(cache.lastPositions, x.shape[1]!);
+      const positions = newPositions(cache.lastPositions, time);
       const rotated = rotary(heads, positions, rotation.cosines.tensor, rotation.sines.tensor);
       return reshape(transpose(rotated, [0, 2, 1, 3]), projected.shape);
     };
+    const widened = (part: Tensor, count: number): Tensor => {
+      if (cacheWidth === headWidth) return part;
+      const split = reshape(part, [batch, time, count, headWidth]);
+      const wide = pad(split, [0, 0, 0, 0], [0, 0, 0, cacheWidth - headWidth]);
+      return reshape(wide, [batch, time, count * cacheWidth]);
+    };
     const { y, keys, values } = cachedAttention(
       {
-        q: turned(this.q.forward(x), heads, this.queryNorm),
-        k: turned(this.k.forward(x), keyHeads, this.keyNorm),
-        v: this.v.forward(x),
+        q: widened(turned(this.q.forward(x), heads, this.queryNorm), heads),
+        k: widened(turned(this.k.forward(x), keyHeads, this.keyNorm), keyHeads),
+        v: widened(this.v.forward(x), keyHeads),
         pastKeys: cache.keys,
         pastValues: cache.values,
         lastPositions: cache.lastPositions,
@@ -131,8 +164,26 @@ export class Attention extends Module {
       },
       { heads, keyHeads, scale: 1 / Math.sqrt(headWidth) },
     );
-    return { y: this.o.forward(y), keys, values };
+    const narrowed = (wide: Tensor): Tensor => {
+      if (cacheWidth === headWidth) return wide;
+      const cut = slice(reshape(wide, [batch, time, heads, cacheWidth]), 3, 0, headWidth);
+      return reshape(cut, [batch, time, heads * headWidth]);
+    };
+    return { y: this.o.forward(narrowed(y)), keys, values };
   }
+}
+
+/**
+ * Width of a head in the cache: the fused node takes multiples of 8, so narrower heads are filled up with zeros, which
+ * change no score.
+ */
+export function cachedHeadWidth(headWidth: number): number {
+  return Math.ceil(headWidth / 8) * 8;
+}
+
+/** 0, 1, … `[1, T]`. */
+function firstPositions(time: Dim): Tensor {
+  return reshape(iota(time), [1, time]);
 }
 
 /** Positions of T new tokens in rows that end at `lastPositions`; rows padded on the right start at 0. `[B, T]`. */

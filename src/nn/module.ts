@@ -15,7 +15,8 @@ export abstract class Module {
       else if (value instanceof Module) yield* value.namedParameters(path);
       else if (Array.isArray(value)) {
         for (const [i, item] of value.entries()) {
-          if (item instanceof Module) yield* item.namedParameters(`${path}.${i}`);
+          if (item instanceof Parameter) yield [`${path}.${i}`, item];
+          else if (item instanceof Module) yield* item.namedParameters(`${path}.${i}`);
         }
       }
     }
@@ -36,9 +37,15 @@ export abstract class Module {
   }
 }
 
-/** Gives every parameter its name and its first value; the same seed gives the same weights. */
+/**
+ * Gives every parameter its name, the first path that leads to it, and its first value; the same seed gives the same
+ * weights.
+ */
 export function initialize<M extends Module>(module: M, seed: number): M {
+  const seen = new Set<Parameter>();
   for (const [path, parameter] of module.namedParameters()) {
+    if (seen.has(parameter)) continue;
+    seen.add(parameter);
     parameter.name = path;
     parameter.initializer(weightsOf(parameter), seed, path);
   }

@@ -1,4 +1,5 @@
 import { Variable } from '../tensor/variable.js';
+import { InputError } from '../util/errors.js';
 
 /** The rotation tables of rotary position embedding, `[positions, width/2]` each. They are not weights. */
 export interface RotaryTables {
@@ -11,6 +12,13 @@ export interface RotaryTables {
  * @param width of a head; @param theta base of the wavelengths, 10,000 in the paper.
  */
 export function rotaryTables(positions: number, width: number, theta = 10_000): RotaryTables {
+  if (!(width > 0 && width % 2 === 0)) {
+    throw new InputError('rotary positions turn pairs', {
+      where: 'rotaryTables',
+      expected: 'an even width',
+      got: `${width}`,
+    });
+  }
   const half = width / 2;
   const cosines = new Float32Array(positions * half);
   const sines = new Float32Array(positions * half);
