@@ -94,18 +94,7 @@ export async function inRun(
     if (json === true) writeRecord({ event: 'stopped', run: out, step: resumedStep(run) });
   } catch (error) {
     run.close(signal.aborted ? 'stopped' : 'failed');
-    if (!run.resumed) forgetUnbegun(run);
+    if (!run.resumed && !fs.existsSync(run.metrics.file)) run.forget();
     throw error;
-  }
-}
-
-/** A run that failed before its first step leaves nothing behind that would refuse a corrected command. */
-function forgetUnbegun(run: RunFolder): void {
-  if (fs.existsSync(run.metrics.file)) return;
-  fs.rmSync(run.path('run.json'), { force: true });
-  try {
-    fs.rmdirSync(run.folder);
-  } catch {
-    // It holds something: what is there stays.
   }
 }

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import type { TokenStore } from '../data/token-store.js';
+import { measureMatmul } from '../evaluate/bench-peak.js';
 import type { ReportCard } from '../evaluate/report-card.js';
 import { TOOLS_FILE, toolsJson } from '../llm/model-tools.js';
 import type { Llama } from '../models/llama.js';
@@ -8,13 +10,14 @@ import { generationOf, saveModel } from '../models/save.js';
 import { cpu } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { openRun } from '../train/run-folder.js';
+import { openRun, type RunFolder } from '../train/run-folder.js';
 import { writeFileAtomic } from '../util/files.js';
+import { readJsonObject } from '../util/json.js';
 import { formatDuration } from '../util/units.js';
 import { dictionaryMaterial } from './dictionary-material.js';
 import { showcase } from './examination.js';
 import type { Material } from './material.js';
-import { measurePeak, measureTraining } from './measure.js';
+import { measureTraining } from './measure.js';
 import { ownMaterial } from './own-material.js';
 import { type ForgePlan, makePlan } from './plan.js';
 import { pretrainStage } from './pretrain-stage.js';
@@ -35,8 +38,14 @@ export async function forge(options: ForgeOptions): Promise<ForgeResult> {
   const recipe = { minutes, ...(data === undefined ? {} : { data }) };
   const run = openRun(out, { command: 'forge', recipe, seed });
   let ended: 'finished' | 'stopped' | 'failed' = 'failed';
+  const state = new ForgeStateFile(run.path('forge.json'));
   try {
-    const state = new ForgeStateFile(run.path('forge.json'));
+    const known = finishedCard(run, state);
+    if (known) {
+      ended = 'finished';
+      say(`The forge in ${out} is finished.`);
+      return { card: known, model: run.path('model') };
+    }
     const began = performance.now() / 1000;
     const { secondsBefore } = state.state;
     const elapsed = (): number => secondsBefore + performance.now() / 1000 - began;
@@ -64,7 +73,15 @@ export async function forge(options: ForgeOptions): Promise<ForgeResult> {
     return { card, model: run.path('model') };
   } finally {
     run.close(ended);
+    if (ended === 'failed' && !state.state.tokenizer) run.forget();
   }
+}
+
+/** The card of a forge that came to its end before. */
+function finishedCard(run: RunFolder, { state }: ForgeStateFile): ReportCard | undefined {
+  const file = run.path('report.json');
+  const whole = state.tune !== undefined && existsSync(file) && existsSync(run.path('model', 'config.json'));
+  return whole ? (readJsonObject(file) as unknown as ReportCard) : undefined;
 }
 
 function readMaterial({ data, seed, minutes, say }: ForgeOptions): Promise<Material> {
@@ -87,7 +104,7 @@ async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: T
     total - elapsed() - reservedSeconds(total) - Math.min(20, total * 0.05),
     total * 0.2,
   );
-  const peakFlops = await measurePeak(device);
+  const peakFlops = (await measureMatmul(threads)) * 1e9;
   const probe = { layers: 4, width: 128, heads: 4, hidden: 352, vocabularySize: tokenizer.vocabularySize };
   const trainingFlops = await measureTraining(probe, { rows: 8, columns: 128 }, device);
   const plan = makePlan({

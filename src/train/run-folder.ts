@@ -111,6 +111,16 @@ export class RunFolder {
     }
   }
 
+  /** Removes the record of a run that never began, so that nothing refuses a corrected command; other files stay. */
+  forget(): void {
+    fs.rmSync(this.path(RECORD), { force: true });
+    try {
+      fs.rmdirSync(this.folder);
+    } catch {
+      // It holds something: what is there stays.
+    }
+  }
+
   #save(): void {
     writeFileAtomic(this.path(RECORD), `${JSON.stringify(this.#record, null, 2)}\n`);
   }
