@@ -74,9 +74,14 @@ function parts(document: Document): Document[] {
 /**
  * Divides documents into training and held-out text; equal texts are on one side, so no training example touches
  * held-out text. A single document is cut into parts first.
+ * @param keyOf documents of one key are on one side; the text by default.
  * @throws {InputError} if there is no text, or too little to learn anything from.
  */
-export function splitDocuments(documents: Iterable<Document>, options: SplitOptions): Split<Document> {
+export function splitDocuments(
+  documents: Iterable<Document>,
+  options: SplitOptions,
+  keyOf: (document: Document) => string = ({ text }) => text,
+): Split<Document> {
   let all = [...documents];
   let characters = 0;
   for (const document of all) characters += document.text.trim().length;
@@ -90,12 +95,15 @@ export function splitDocuments(documents: Iterable<Document>, options: SplitOpti
   }
   const first = all[0]!.text;
   if (options.heldOutFraction > 0 && all.every(({ text }) => text === first)) all = parts(all[0]!);
-  return splitItems(all, (document) => document.text, options);
+  return splitItems(all, keyOf, options);
+}
+
+/** What is asked first in a chat; all of it where nobody asks. */
+export function questionOf({ messages }: ChatRecord): string {
+  return messages.find(({ role }) => role === 'user')?.content ?? messages.map(({ content }) => content).join('\n');
 }
 
 /** Divides chats by what is asked first, so that no held-out question is trained on with another answer. */
 export function splitChats(chats: Iterable<ChatRecord>, options: SplitOptions): Split<ChatRecord> {
-  const question = ({ messages }: ChatRecord): string =>
-    messages.find((message) => message.role === 'user')?.content ?? messages.map(({ content }) => content).join('\n');
-  return splitItems(chats, question, options);
+  return splitItems(chats, questionOf, options);
 }

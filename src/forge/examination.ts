@@ -3,6 +3,7 @@ import type { Metric } from '../evaluate/report-card-metric.js';
 import { answerAll } from '../llm/batch.js';
 import type { Sampling } from '../llm/language-model.js';
 import type { LocalModel } from '../llm/local.js';
+import type { ChatMessage } from '../tokenizer/chat-template.js';
 import type { Exam, Material } from './material.js';
 
 export interface ExamResult {
@@ -61,13 +62,19 @@ export function examMetrics(before: readonly ExamResult[], after: readonly ExamR
   });
 }
 
-/** Conversations for the report: what was asked, what was called, what was answered. */
+/** Conversations of the report. */
+const SHOWN = 4;
+
+/** Conversations for the report: what was asked, what was called, what was answered. Those too long are passed over. */
 export async function showcase(
   model: LocalModel,
-  { showcase: conversations, tools }: Material,
+  { showcase: offered, tools }: Pick<Material, 'showcase' | 'tools'>,
   sampling: Sampling,
   seed: number,
 ): Promise<Sample[]> {
+  const fits = (messages: readonly ChatMessage[]): boolean =>
+    messages.some(({ role }) => role === 'user') && model.format.encode(messages, tools).length <= model.positions;
+  const conversations = offered.filter(fits).slice(0, SHOWN);
   const answers = await answerAll(model, conversations, { maxTokens: 96, tools, sampling, seed });
   return conversations.map((messages, i) => {
     const { answer, calls } = answers[i]!;

@@ -85,7 +85,7 @@ function finishedCard(run: RunFolder, { state }: ForgeStateFile): ReportCard | u
 }
 
 function readMaterial({ data, seed, minutes, say }: ForgeOptions): Promise<Material> {
-  if (data !== undefined) return ownMaterial({ source: data, seed, onProblem: say });
+  if (data !== undefined) return ownMaterial({ source: data, seed, minutes, onProblem: say });
   // A short run sees a part of the documents and answers fewer questions, so that the fixed costs fit as well.
   const share = Math.min(1, minutes / 4);
   return dictionaryMaterial({

@@ -1,12 +1,17 @@
 import type { ChatRecord, Document } from '../data/document.js';
 import { mostlyChinese } from '../data/language.js';
 import { openSource } from '../data/source.js';
-import { splitChats, splitDocuments } from '../data/split.js';
+import { questionOf, splitDocuments } from '../data/split.js';
+import type { ChatMessage } from '../tokenizer/chat-template.js';
 import { InputError } from '../util/errors.js';
+import { formatCount } from '../util/units.js';
 import type { Material } from './material.js';
 
-/** More text than this is not read: no machine that this runs on would get through it in the time. */
+/** More text than this for each minute is not read: reading and counting it would take the time that training needs. */
+const CHARACTERS_A_MINUTE = 4 * 2 ** 20;
 const MAXIMUM_CHARACTERS = 64 * 2 ** 20;
+/** So many bad lines are named; the rest is counted. */
+const PROBLEMS_NAMED = 5;
 /** The question of a chat made from a document is its beginning, at most this long. */
 const OPENING_CHARACTERS = 80;
 
@@ -17,44 +22,58 @@ const OPENING_CHARACTERS = 80;
 export async function ownMaterial(options: {
   readonly source: string;
   readonly seed: number;
+  readonly minutes: number;
   readonly onProblem: (text: string) => void;
 }): Promise<Material> {
-  const { source, seed, onProblem } = options;
+  const { source, seed, minutes, onProblem } = options;
+  // The text is read twice, for documents and for chats; a bad line is reported once.
+  const problems = new Set<string>();
   const data = await openSource(source, {
     onBadLine: 'skip',
-    onSkip: ({ where, summary }) => onProblem(`${where}: ${summary}`),
+    onSkip: ({ where, summary }) => {
+      if (!problems.has(where) && problems.size < PROBLEMS_NAMED) onProblem(`${where}: ${summary}`);
+      problems.add(where);
+    },
   });
+  const most = Math.min(MAXIMUM_CHARACTERS, Math.ceil(minutes * CHARACTERS_A_MINUTE));
   const documents: Document[] = [];
   let characters = 0;
   for await (const document of data.documents()) {
     documents.push(document);
     characters += document.text.length;
-    if (characters > MAXIMUM_CHARACTERS) {
-      onProblem(`Only the first ${Math.round(MAXIMUM_CHARACTERS / 2 ** 20)} M characters of ${source} are used.`);
+    if (characters > most) {
+      onProblem(`Only the first ${formatCount(most)} characters of ${source} are used.`);
       break;
     }
   }
+  const read = new Set(documents.map(({ origin }) => origin));
   const chats: ChatRecord[] = [];
-  for await (const chat of data.chats()) chats.push(chat);
-  if (documents.length === 0) {
-    for (const { messages, origin } of chats) {
-      documents.push({ text: messages.map(({ content }) => content).join('\n'), origin });
-    }
+  for await (const chat of data.chats()) {
+    if (!read.has(chat.origin)) break;
+    chats.push(chat);
   }
+  if (problems.size > PROBLEMS_NAMED) onProblem(`${problems.size} lines were left out in all.`);
   if (documents.length === 0) {
     throw new InputError('no text was found', {
       where: source,
       expected: 'text files, jsonl, csv or an npm package with data',
     });
   }
-  const { training, heldOut } = await splitDocuments(documents, { heldOutFraction: 0.05, seed });
-  const made = chats.length > 0 ? undefined : { training: continuations(training), heldOut: continuations(heldOut) };
-  const { training: trainingChats, heldOut: heldOutChats } =
-    made ?? (await splitChats(chats, { heldOutFraction: 0.05, seed }));
+  // A chat is a text too: both are on the same side, and so are all answers to one question.
+  const questions = new Map(chats.map((chat) => [chat.origin, questionOf(chat)]));
+  const { training, heldOut } = splitDocuments(
+    documents,
+    { heldOutFraction: 0.05, seed },
+    ({ text, origin }) => questions.get(origin) ?? text,
+  );
+  const heldOutOrigins = new Set(heldOut.map(({ origin }) => origin));
+  const made = chats.length === 0;
+  const trainingChats = made ? continuations(training) : chats.filter(({ origin }) => !heldOutOrigins.has(origin));
+  const heldOutChats = made ? continuations(heldOut) : chats.filter(({ origin }) => heldOutOrigins.has(origin));
   if (trainingChats.length === 0) {
-    throw new InputError('the texts are too short to make chats of', {
+    throw new InputError(made ? 'the texts are too short to make chats of' : 'there are too few chats', {
       where: source,
-      expected: 'documents of more than one line, or of more than a few words',
+      expected: made ? 'documents of more than one line, or of more than a few words' : 'at least two different chats',
     });
   }
   return {
@@ -76,8 +95,14 @@ export async function ownMaterial(options: {
     heldOutChats: heldOutChats.slice(0, 400),
     exams: [],
     tools: [],
-    showcase: heldOutChats.slice(0, 4).map(({ messages }) => messages.slice(0, 1)),
+    showcase: heldOutChats.slice(0, 40).map(({ messages }) => beforeAnswer(messages)),
   };
+}
+
+/** What is said before the first answer. */
+function beforeAnswer(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const answer = messages.findIndex(({ role }) => role === 'assistant');
+  return answer < 0 ? messages : messages.slice(0, answer);
 }
 
 function continuations(documents: readonly Document[]): ChatRecord[] {
