@@ -1,6 +1,6 @@
+import { gelu, geluTanh, reluSquared, silu } from '../tensor/ops/activation.js';
 import { mul } from '../tensor/ops/binary.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { gelu, geluTanh, reluSquared, silu } from './activation.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
 import type { Initializer } from './parameter.js';

@@ -1,4 +1,3 @@
-export * from './activation.js';
 export * from './attention.js';
 export * from './embedding.js';
 export * from './feed-forward.js';

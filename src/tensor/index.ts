@@ -2,6 +2,7 @@ export * from './backend.js';
 export * from './dtype.js';
 export * from './grad.js';
 export * from './op.js';
+export * from './ops/activation.js';
 export * from './ops/attention.js';
 export * from './ops/binary.js';
 export * from './ops/cached-attention.js';

@@ -1,4 +1,5 @@
 /** Loads every op, so that `opTable` is whole. */
+import './activation.js';
 import './attention.js';
 import './binary.js';
 import './cached-attention.js';
