@@ -9,7 +9,13 @@ import {
   type Sample,
   type StageReport,
 } from './report-card.js';
-import { describeBaselines, formatEstimate, type Metric } from './report-card-metric.js';
+import {
+  describeBaselines,
+  formatBefore,
+  formatEstimate,
+  formatSampleSize,
+  type Metric,
+} from './report-card-metric.js';
 
 export interface MarkdownOptions {
   /**
@@ -52,10 +58,10 @@ function metricTable(metrics: readonly Metric[]): string {
   const withBaseline = metrics.some(({ baseline }) => baseline?.length);
   const rows = metrics.map((metric) => [
     stripControls(metric.name),
-    formatEstimate(metric.before, metric),
+    formatBefore(metric),
     formatEstimate(metric.after, metric),
     metric.higherIsBetter ? 'higher' : 'lower',
-    metric.count?.toLocaleString('en-US') ?? '',
+    formatSampleSize(metric),
     describeBaselines(metric),
   ]);
   const right = (title: string) => ({ title, align: 'right' as const });

@@ -16,6 +16,8 @@ export interface Metric {
   readonly higherIsBetter: boolean;
   /** The sample size. */
   readonly count?: number;
+  /** The sample size of `before`, where it is another. */
+  readonly countBefore?: number;
 }
 
 /**
@@ -51,11 +53,26 @@ export function formatValue(value: number | undefined, unit: string): string {
 }
 
 /** The value with the interval of a share: `83.4% (79.9–86.4%)`. */
-export function formatEstimate(value: number | undefined, { unit, count }: Metric): string {
+export function formatEstimate(
+  value: number | undefined,
+  { unit, count }: { readonly unit: string; readonly count?: number | undefined },
+): string {
   const text = formatValue(value, unit);
   if (unit !== 'share' || count === undefined || text === '–') return text;
   const [low, high] = wilsonInterval(value!, count);
   return `${text} (${(low * 100).toFixed(1)}–${formatPercent(high)})`;
+}
+
+/** The value before, with the interval of its own sample size. */
+export function formatBefore({ before, unit, count, countBefore = count }: Metric): string {
+  return formatEstimate(before, { unit, count: countBefore });
+}
+
+/** The sample size: `500`, or `64 → 500` where there were fewer before; empty where none is known. */
+export function formatSampleSize({ before, count, countBefore = count }: Metric): string {
+  const size = count?.toLocaleString('en-US') ?? '';
+  if (before === undefined || countBefore === undefined || countBefore === count) return size;
+  return `${countBefore.toLocaleString('en-US')} → ${size}`;
 }
 
 /** How `value` stands to `reference`: 1 better, 0 equal, −1 worse; undefined where one of them is missing. */

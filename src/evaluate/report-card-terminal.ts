@@ -3,7 +3,14 @@ import { braillePlot } from '../util/plot.js';
 import { textTable } from '../util/table.js';
 import { displayWidth, stripControls, wrapToWidth } from '../util/table-width.js';
 import { describeCost, describeRun, type ReportCard, type Sample, type StageReport } from './report-card.js';
-import { compare, describeBaselines, formatEstimate, type Metric } from './report-card-metric.js';
+import {
+  compare,
+  describeBaselines,
+  formatBefore,
+  formatEstimate,
+  formatSampleSize,
+  type Metric,
+} from './report-card-metric.js';
 
 export interface TerminalOptions {
   /** Default false. */
@@ -76,20 +83,20 @@ function metricLines(metrics: readonly Metric[], width: number, paint: Paint): s
     ],
     metrics.map((metric) => [
       stripControls(metric.name),
-      formatEstimate(metric.before, metric),
+      formatBefore(metric),
       paintAfter(metric, paint),
-      metric.count?.toLocaleString('en-US') ?? '',
+      formatSampleSize(metric),
       describeBaselines(metric),
     ]),
   ).split('\n');
   if (table.every((line) => displayWidth(line) <= width)) return table;
   return metrics.flatMap((metric) => {
     const { before, after } = metric;
-    const size = metric.count === undefined ? '' : `, n = ${metric.count.toLocaleString('en-US')}`;
+    const size = metric.count === undefined ? '' : `, n = ${formatSampleSize(metric)}`;
     const values =
       before === undefined
         ? formatEstimate(after, metric)
-        : `${formatEstimate(before, metric)} → ${formatEstimate(after, metric)}`;
+        : `${formatBefore(metric)} → ${formatEstimate(after, metric)}`;
     const style = standingStyle(metric);
     const rows = wrapToWidth(`${values}${size}`, width - 2).map((line) => `  ${style ? paint(style, line) : line}`);
     const baselines = describeBaselines(metric);

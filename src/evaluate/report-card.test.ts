@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../util/table-width.js';
 import type { ReportCard } from './report-card.js';
 import { renderMarkdown, reportFigures } from './report-card-markdown.js';
-import { compare, describeBaselines, formatEstimate, type Metric, wilsonInterval } from './report-card-metric.js';
+import {
+  compare,
+  describeBaselines,
+  formatBefore,
+  formatEstimate,
+  formatSampleSize,
+  type Metric,
+  wilsonInterval,
+} from './report-card-metric.js';
 import { renderTerminal } from './report-card-terminal.js';
 
 const card: ReportCard = {
@@ -93,6 +101,14 @@ describe('metrics', () => {
     expect(formatEstimate(192, { ...metric, unit: 'seconds' })).toBe('3 min 12 s');
   });
 
+  it('have the interval of the sample that each value comes from', () => {
+    const fewer: Metric = { ...metric, before: 0, countBefore: 64 };
+    expect(formatBefore(fewer)).toBe('0.0% (0.0–5.7%)');
+    expect(formatSampleSize(fewer)).toBe('64 → 500');
+    expect(formatBefore({ ...metric, before: 0 })).toBe('0.0% (0.0–0.8%)');
+    expect(formatSampleSize(metric)).toBe('500');
+  });
+
   it('know which way is better', () => {
     expect(compare(2, 1, true)).toBe(1);
     expect(compare(2, 1, false)).toBe(-1);
@@ -119,7 +135,7 @@ describe('renderTerminal', () => {
       'parameters 1,310,000',
       'seed     7',
       'time     7 min 16 s',
-      '5 min 12 s · 15 k tokens/s · 65% of peak · 732 MB memory',
+      '5 min 12 s · 15 k tokens/s in training steps · 65% of peak · process at most 732 MB so far',
       '8.020 bits/byte  1.873 bits/byte',
       'better than trigram 2.310, worse than 5-gram 1.800',
       '83.4% (79.9–86.4%)  500',

@@ -30,10 +30,13 @@ export interface Figure {
 
 /** What a stage took. What was not measured is left out. */
 export interface StageCost {
+  /** All of the stage: preparing, training, measuring. */
   readonly seconds?: number;
+  /** Positions of the batches, padding included, a second of training steps alone. */
   readonly tokensPerSecond?: number;
-  /** Floating-point work done, as a share of the machine's peak. */
+  /** Floating-point work of these positions, as a share of the machine's peak. */
   readonly peakShare?: number;
+  /** The most that the process held by the end of the stage, earlier stages included. */
   readonly peakMemoryBytes?: number;
 }
 
@@ -70,9 +73,9 @@ export interface ReportCard {
 export function describeCost({ seconds, tokensPerSecond, peakShare, peakMemoryBytes }: StageCost): string[] {
   const parts: string[] = [];
   if (seconds !== undefined) parts.push(formatDuration(seconds));
-  if (tokensPerSecond !== undefined) parts.push(formatRate(tokensPerSecond, 'tokens'));
+  if (tokensPerSecond !== undefined) parts.push(`${formatRate(tokensPerSecond, 'tokens')} in training steps`);
   if (peakShare !== undefined) parts.push(`${formatPercent(peakShare, 0)} of peak`);
-  if (peakMemoryBytes !== undefined) parts.push(`${formatBytes(peakMemoryBytes)} memory`);
+  if (peakMemoryBytes !== undefined) parts.push(`process at most ${formatBytes(peakMemoryBytes)} so far`);
   return parts;
 }
 

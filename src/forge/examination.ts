@@ -54,7 +54,7 @@ export function examMetrics(before: readonly ExamResult[], after: readonly ExamR
     return {
       name,
       unit: 'share',
-      ...(earlier && earlier.count > 0 ? { before: earlier.right / earlier.count } : {}),
+      ...(earlier && earlier.count > 0 ? { before: earlier.right / earlier.count, countBefore: earlier.count } : {}),
       after: right / count,
       higherIsBetter: true,
       count,
