@@ -19,12 +19,12 @@ export interface ExaminationOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Greedy answers to every question of every exam, graded. */
+/** Greedy answers to every question of every exam, graded; undefined where it was stopped: half an exam tells nothing. */
 export async function examine(
   model: LocalModel,
-  { exams, tools }: Material,
+  { exams, tools }: Pick<Material, 'exams' | 'tools'>,
   { questions = Number.POSITIVE_INFINITY, signal, onProgress }: ExaminationOptions = {},
-): Promise<ExamResult[]> {
+): Promise<ExamResult[] | undefined> {
   const asked = exams.map((exam) => ({ ...exam, questions: exam.questions.slice(0, questions) }));
   const total = asked.reduce((sum, exam) => sum + exam.questions.length, 0);
   const results: ExamResult[] = [];
@@ -40,6 +40,7 @@ export async function examine(
         onProgress: (done) => onProgress?.(before + done, total),
       },
     );
+    if (signal?.aborted) return undefined;
     const right = exam.questions.filter(({ grade }, i) => grade(answers[i]!.answer)).length;
     results.push({ name: exam.name, right, count: exam.questions.length });
     before += exam.questions.length;

@@ -11,7 +11,7 @@ import { cpu } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { openRun, type RunFolder } from '../train/run-folder.js';
-import { writeFileAtomic } from '../util/files.js';
+import { WriteError, writeFileAtomic } from '../util/files.js';
 import { readJsonObject } from '../util/json.js';
 import { formatDuration } from '../util/units.js';
 import { dictionaryMaterial } from './dictionary-material.js';
@@ -38,6 +38,7 @@ export async function forge(options: ForgeOptions): Promise<ForgeResult> {
   const recipe = { minutes, ...(data === undefined ? {} : { data }) };
   const run = openRun(out, { command: 'forge', recipe, seed });
   let ended: 'finished' | 'stopped' | 'failed' = 'failed';
+  let clock: NodeJS.Timeout | undefined;
   const state = new ForgeStateFile(run.path('forge.json'));
   try {
     const known = finishedCard(run, state);
@@ -55,12 +56,13 @@ export async function forge(options: ForgeOptions): Promise<ForgeResult> {
     const material = await readMaterial(options);
     const workshop: Workshop = { options, run, state, device, material, threads, elapsed };
     const stop = (): undefined => {
-      state.update({ secondsBefore: elapsed() });
+      noteTime(state, elapsed());
       ended = 'stopped';
       return undefined;
     };
 
     const tokenizer = await makeTokenizer(workshop);
+    clock = setInterval(() => noteTime(state, elapsed()), CLOCK_MS);
     const stores = await packTexts(workshop, tokenizer);
     const plan = await decidePlan(workshop, stores.training, tokenizer);
     if (signal?.aborted) return stop();
@@ -69,11 +71,25 @@ export async function forge(options: ForgeOptions): Promise<ForgeResult> {
     const tuned = await tuneStage(workshop, plan, tokenizer, stores, base);
     if (!tuned || signal?.aborted) return stop();
     const card = await finish(workshop, plan, tokenizer, tuned);
+    noteTime(state, elapsed());
     ended = 'finished';
     return { card, model: run.path('model') };
   } finally {
+    clearInterval(clock);
     run.close(ended);
     if (ended === 'failed' && !state.state.tokenizer) run.forget();
+  }
+}
+
+/** How often the time spent is noted. */
+const CLOCK_MS = 5000;
+
+/** Notes the time spent, so that a forge that is killed knows of it. A full disk is for the stages to report. */
+function noteTime(state: ForgeStateFile, secondsBefore: number): void {
+  try {
+    state.update({ secondsBefore });
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
   }
 }
 
@@ -165,6 +181,5 @@ async function finish(
       `Talk to it: athanor chat ${folder}`,
     ],
   };
-  state.update({ secondsBefore: elapsed() });
   return card;
 }

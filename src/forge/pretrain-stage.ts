@@ -11,7 +11,7 @@ import { formatCount } from '../util/units.js';
 import { ngramBaselines } from './baselines.js';
 import type { ForgePlan } from './plan.js';
 import { llamaConfig } from './shape.js';
-import { endAfter, lossFigure, type Stores, stageCost, type Workshop } from './workshop.js';
+import { endAfter, lossFigure, type Stores, stageCost, stageStart, type Workshop } from './workshop.js';
 
 export async function pretrainStage(
   workshop: Workshop,
@@ -22,7 +22,7 @@ export async function pretrainStage(
   const { options, run, state, elapsed } = workshop;
   const folder = run.path('pretrain');
   if (state.state.pretrain) return (await loadModel(folder)).model;
-  const start = elapsed();
+  const start = stageStart(workshop, 'pretraining');
   const part = scoredPart(heldOut, tokenizer, EVALUATION_TOKENS);
   const baselines = ngramBaselines(training, part, tokenizer.vocabularySize, (order) =>
     options.say(`Counting ${order}-grams, for comparison …`),
@@ -70,7 +70,6 @@ export async function pretrainStage(
         ],
         figures: [lossFigure(stage, 'pretraining-loss', 'Pretraining')],
       },
-      secondsBefore: elapsed(),
     });
     return model;
   } finally {

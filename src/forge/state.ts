@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { StageReport } from '../evaluate/report-card.js';
 import { writeFileAtomic } from '../util/files.js';
 import { readJsonObject } from '../util/json.js';
+import type { ExamResult } from './examination.js';
 import type { ForgePlan } from './plan.js';
 
 /** What a forge has finished so far; a stage that is here is not done again. */
@@ -10,7 +11,11 @@ export interface ForgeState {
   readonly tokenizer?: StageReport;
   readonly pretrain?: StageReport;
   readonly tune?: StageReport;
-  /** Seconds spent in earlier sessions of this forge. */
+  /** What the model knew before tuning; asked once, however often the stage is interrupted. */
+  readonly examBefore?: readonly ExamResult[];
+  /** When a stage began, in seconds since the forge did. */
+  readonly begun?: Readonly<Record<string, number>>;
+  /** Seconds spent so far; noted every few seconds, for a forge that is killed. */
   readonly secondsBefore: number;
 }
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { packChats } from '../data/chat-batches.js';
 import type { Llama } from '../models/llama.js';
 import { loadModel } from '../models/load.js';
@@ -12,17 +11,20 @@ import { formatCount } from '../util/units.js';
 import { type ExamResult, examine, examMetrics } from './examination.js';
 import type { ForgePlan } from './plan.js';
 import {
-  endAfter,
+  endAt,
   localModel,
   lossFigure,
   reservedSeconds,
   type Stores,
   stageCost,
+  stageStart,
   type Workshop,
 } from './workshop.js';
 
 /** Rows of raw text in each batch of chats: without them the language is forgotten for the sake of the answers. */
 const REPLAY_ROWS = 1;
+/** A model that was never tuned answers next to nothing: a few questions of each exam show it. */
+const QUESTIONS_BEFORE = 64;
 
 export async function tuneStage(
   workshop: Workshop,
@@ -34,28 +36,32 @@ export async function tuneStage(
   const { options, run, state, material, elapsed } = workshop;
   const folder = run.path('tune');
   if (state.state.tune) return (await loadModel(folder)).model;
-  const start = elapsed();
+  const start = stageStart(workshop, 'instruction tuning');
   const meter = bitsPerByteMeter(model, stores.heldOut, tokenizer, plan.pretrain);
   const textBefore = await meter.measure();
-  const before = existsSync(run.path('tune', 'checkpoints'))
-    ? []
-    : await examineModel(workshop, tokenizer, model, 'exam before tuning', 64);
+  const before =
+    state.state.examBefore ?? (await examineModel(workshop, tokenizer, model, 'exam before tuning', QUESTIONS_BEFORE));
+  if (!before) return undefined;
+  state.update({ examBefore: before });
   const { rows, columns } = plan.tune;
   // A chat fills about half a row; the same chats come again where the time allows for more.
   const count = Math.min(Math.max(plan.tune.steps * rows * 2, 500), 80_000);
   const packing = { columns, tooLong: 'truncate' } as const;
   options.say(`Preparing ${formatCount(count)} chats …`);
   const chats = await packChats(material.chats(count), tokenizer, DEFAULT_CHAT_TEMPLATE, packing);
+  const { skipped, truncated } = chats;
+  if (skipped + truncated > 0) {
+    options.say(
+      `Longer than ${columns} tokens: ${formatCount(truncated)} chats are cut off, ${formatCount(skipped)} left out.`,
+    );
+  }
   const heldOutChats =
     material.heldOutChats.length > 0
       ? await packChats(material.heldOutChats, tokenizer, DEFAULT_CHAT_TEMPLATE, packing)
       : undefined;
   const total = options.minutes * 60;
-  const seconds = state.state.plan!.tuneSeconds;
-  const left = Math.max(total - elapsed() - reservedSeconds(total), total * 0.05);
-  const tuneSeconds = existsSync(run.path('tune', 'checkpoints')) ? seconds : left;
-  state.update({ plan: { ...plan, tuneSeconds } });
-  const steps = Math.max(20, Math.round((plan.tune.steps * tuneSeconds) / plan.tuneSeconds));
+  const deadline = Math.max(total - reservedSeconds(total), elapsed() + total * 0.05);
+  const steps = Math.max(20, Math.round((plan.tune.steps * (deadline - elapsed())) / plan.tuneSeconds));
   const stage = openRun(folder, {
     command: 'sft',
     recipe: JSON.parse(JSON.stringify(plan.tune)),
@@ -76,17 +82,18 @@ export async function tuneStage(
         replay: { store: stores.training, rows: REPLAY_ROWS },
         progress,
         signal: options.signal,
-        revise: endAfter(tuneSeconds),
+        revise: endAt(deadline, elapsed),
       },
     );
     closed = result.finished ? 'finished' : 'stopped';
     if (!result.finished) return undefined;
     progress.finish({ loss: result.loss.toFixed(3) });
     const after = await examineModel(workshop, tokenizer, model, 'exam');
+    if (!after) return undefined;
     state.update({
       tune: {
         name: 'instruction tuning',
-        summary: `${formatCount(result.targets)} answer tokens of ${formatCount(count)} chats in ${result.step.toLocaleString('en-US')} steps.`,
+        summary: `${formatCount(result.targets)} target tokens, of the answers in ${formatCount(chats.offsets.length - 1)} chats and of text read again, in ${result.step.toLocaleString('en-US')} steps.`,
         cost: stageCost(plan, plan.tune, result, elapsed() - start),
         metrics: [
           ...examMetrics(before, after),
@@ -103,7 +110,6 @@ export async function tuneStage(
         ],
         figures: [lossFigure(stage, 'tuning-loss', 'Instruction tuning')],
       },
-      secondsBefore: elapsed(),
     });
     return model;
   } finally {
@@ -118,7 +124,7 @@ async function examineModel(
   model: Llama,
   label: string,
   questions?: number,
-): Promise<ExamResult[]> {
+): Promise<ExamResult[] | undefined> {
   if (material.exams.length === 0) return [];
   const local = localModel(model, tokenizer, device);
   const progress = new Progress({ ...options.progress, label, unit: 'questions' });

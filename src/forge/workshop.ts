@@ -56,6 +56,20 @@ export function endAfter(seconds: number) {
     Math.max(step + 1, Math.round((step * seconds) / Math.max(spent, 1e-6)));
 }
 
+/** Ends a stage when it is time for the next one, whatever was lost before to interruptions and preparation. */
+export function endAt(deadline: number, elapsed: () => number) {
+  return ({ step, seconds: spent }: { step: number; steps: number; seconds: number }): number =>
+    Math.max(step + 1, step + Math.round((step * (deadline - elapsed())) / Math.max(spent, 1e-6)));
+}
+
+/** When a stage began, in seconds since the forge did: a stage that was interrupted keeps its beginning. */
+export function stageStart({ state, elapsed }: Pick<Workshop, 'state' | 'elapsed'>, stage: string): number {
+  const { begun } = state.state;
+  const start = begun?.[stage] ?? elapsed();
+  if (begun?.[stage] === undefined) state.update({ begun: { ...begun, [stage]: start } });
+  return start;
+}
+
 export function localModel(model: Llama, tokenizer: Tokenizer, device: Device): LocalModel {
   return new LocalModel({ model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE }, { device, reuse: false });
 }
