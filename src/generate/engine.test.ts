@@ -97,6 +97,7 @@ afterAll(async () => {
 describe('a cached step equals the full forward pass', () => {
   it.each([
     ['grouped heads', {}],
+    ['heads of a width that is no multiple of 8', { heads: 4, keyHeads: 4, width: 24 }],
     ['as many key heads', { keyHeads: 4, tiedHead: false }],
     ['one key head', { keyHeads: 1 }],
     ['query and key norms', { queryKeyNorm: true }],

@@ -1,4 +1,4 @@
-import { Attention, type CacheView } from '../nn/attention.js';
+import { Attention, type CacheView, cachedHeadWidth } from '../nn/attention.js';
 import { Embedding } from '../nn/embedding.js';
 import { SwiGlu } from '../nn/feed-forward.js';
 import { Linear } from '../nn/linear.js';
@@ -148,6 +148,6 @@ export class Llama extends Module {
   /** Shape of one layer's keys, and of its values, for this many rows and positions. */
   cacheShape(batch: number, capacity: number): readonly number[] {
     const { width, heads, keyHeads } = this.config;
-    return [batch, keyHeads, capacity, width / heads];
+    return [batch, keyHeads, capacity, cachedHeadWidth(width / heads)];
   }
 }

@@ -100,7 +100,7 @@ export function normal(key: Tensor, shape: readonly number[], dtype: DType = 'fl
 /** Dropout (Srivastava et al. 2014): zero with the given probability, else scaled by `1/(1 − rate)`. */
 export function dropout(x: Tensor, rate: number, key: Tensor, tag = 0): Tensor {
   if (rate === 0) return x;
-  if (!isFloating(x.dtype) || rate < 0 || rate >= 1) {
+  if (!isFloating(x.dtype) || !(rate >= 0 && rate < 1)) {
     throw new ShapeError('the rate must be in [0, 1)', { where: 'dropout', got: `${rate}` });
   }
   const shape: Shape = x.shape;
