@@ -114,7 +114,8 @@ function lookupChat(random: Random, task: DictionaryTask, entry: DictionaryEntry
   return exchange(askAbout(random, task, entry.word), entry.word, renderEntry(entry), answerOf(entry, task));
 }
 
-function exchange(question: string, word: string, result: string, answer: string): ChatMessage[] {
+/** A question, the look-up of its word, what that gave, and the answer. */
+export function exchange(question: string, word: string, result: string, answer: string): ChatMessage[] {
   return [
     { role: 'user', content: question },
     { role: 'assistant', content: '', toolCalls: [{ name: 'lookup', arguments: word }] },

@@ -1,4 +1,5 @@
-import { additionQuestions, gradeSum } from '../data/arithmetic.js';
+import { additionQuestions, arithmeticAnswer, gradeSum } from '../data/arithmetic.js';
+import { exchange } from '../data/dictionary-chats.js';
 import { dictionaryConversations } from '../data/dictionary-conversations.js';
 import { selectHeldOutWords } from '../data/dictionary-held-out.js';
 import { dictionaryExamples } from '../data/dictionary-mixture.js';
@@ -7,12 +8,11 @@ import { dictionaryQuestions, gradeAnswer, lookupTool, questionMessages } from '
 import type { ChatRecord, Document } from '../data/document.js';
 import { splitDocuments } from '../data/split.js';
 import { WordNet } from '../data/wordnet.js';
+import type { ChatMessage } from '../tokenizer/chat-template.js';
 import type { Exam, ExamQuestion, Material } from './material.js';
 
 const HELD_OUT_WORDS = 500;
 const SUMS = 200;
-/** Chats from here on are never trained on. */
-const HELD_OUT_CHATS_FROM = 2 ** 28;
 
 /**
  * The default: a dictionary assistant from WordNet, which explains words from memory or by looking them up, and adds
@@ -30,7 +30,7 @@ export async function dictionaryMaterial(options: {
   const heldOutWords = selectHeldOutWords({ wordnet, seed, count: HELD_OUT_WORDS });
   const documents: Document[] = [...dictionaryDocuments({ wordnet, heldOutWords, seed })];
   const used = documents.slice(0, Math.max(2000, Math.ceil(documents.length * share)));
-  const { training, heldOut } = await splitDocuments(used, { heldOutFraction: 0.01, seed });
+  const { training, heldOut } = splitDocuments(used, { heldOutFraction: 0.01, seed });
   const conversations = dictionaryConversations(dictionaryExamples({ wordnet, heldOutWords, seed }), seed);
   const chat = (index: number): ChatRecord => ({ messages: conversations.at(index), origin: `chat ${index}` });
   const words = dictionaryQuestions(wordnet, heldOutWords, seed).slice(0, questions);
@@ -52,6 +52,14 @@ export async function dictionaryMaterial(options: {
     { name: 'three-digit sums, steps written out', questions: sums(true), tools: false, maxTokens: 48 },
     { name: 'three-digit sums, answered at once', questions: sums(false), tools: false, maxTokens: 20 },
   ];
+  // Drawn like the training chats, some would repeat one of them: what the exam asks is in none.
+  const heldOutChats = [
+    ...words.map(({ word, question, expected }) => exchange(question, word, tool.run(word), expected)),
+    ...additionQuestions(Math.min(SUMS, questions), { steps: true }, seed).map(({ a, b, question }): ChatMessage[] => [
+      { role: 'user', content: question },
+      { role: 'assistant', content: arithmeticAnswer(a, b, { operator: '+', steps: true }) },
+    ]),
+  ];
   const heldOutWord = (i: number): string => heldOutWords[i % heldOutWords.length]!;
   return {
     name: 'dictionary',
@@ -62,7 +70,7 @@ export async function dictionaryMaterial(options: {
     *chats(count) {
       for (let i = 0; i < count; i++) yield chat(i);
     },
-    heldOutChats: Array.from({ length: 400 }, (_, i) => chat(HELD_OUT_CHATS_FROM + i)),
+    heldOutChats: heldOutChats.map((messages, i) => ({ messages, origin: `held-out chat ${i + 1}` })),
     exams,
     tools: [tool],
     showcase: [
