@@ -67,7 +67,11 @@ function place(file: string, content: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST' && fs.existsSync(file)) return false;
     throw new WriteError(`cannot lock: ${fileErrorReason(error)}`, { where: file, cause: error });
   } finally {
-    fs.rmSync(temporary, { force: true });
+    try {
+      fs.rmSync(temporary, { force: true });
+    } catch {
+      // Where it could not be written there is nothing to remove; the first error is the one to report.
+    }
   }
 }
 
