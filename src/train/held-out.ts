@@ -15,14 +15,14 @@ export interface HeldOutMeter {
 }
 
 /**
- * The first documents of a store, up to so many tokens (at least one document), behind an end-of-text token: with it
- * even the first token is predicted from something, and counts.
+ * The first documents of a store, up to so many tokens, behind an end-of-text token: with it even the first token is
+ * predicted from something, and counts. A first document that is longer by itself is cut off.
  */
 export function scoredPart(store: TokenStore, tokenizer: Tokenizer, mostTokens: number): TokenStore {
   const { ids, starts, eosId } = store;
   let documents = starts.length;
   while (documents > 1 && endOf(store, documents - 1) > mostTokens) documents--;
-  const end = endOf(store, documents - 1);
+  const end = documents > 1 ? endOf(store, documents - 1) : Math.min(endOf(store, 0), mostTokens);
   const part = new (ids.constructor as Uint16ArrayConstructor)(end + 1);
   part[0] = eosId;
   part.set(ids.subarray(0, end), 1);
