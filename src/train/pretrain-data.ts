@@ -3,6 +3,7 @@ import { openSource, type SourceOptions } from '../data/source.js';
 import { splitDocuments } from '../data/split.js';
 import { packDocuments, type TokenStore } from '../data/token-store.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { InputError } from '../util/errors.js';
 
 export interface SplitText {
   readonly training: Document[];
@@ -18,6 +19,9 @@ export async function readSplitText(
   const source = await openSource(data, options);
   const documents: Document[] = [];
   for await (const document of source.documents()) documents.push(document);
+  if (documents.length === 0) {
+    throw new InputError('the data holds no text', { where: data, hint: 'Is it the right file or folder?' });
+  }
   return splitDocuments(documents, split);
 }
 

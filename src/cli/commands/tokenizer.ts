@@ -65,6 +65,9 @@ async function trainTokenizer(options: TrainOptions): Promise<void> {
     documents.push(document);
     textBytes += Buffer.byteLength(document.text);
   }
+  if (textBytes === 0) {
+    throw new InputError('the data holds no text', { where: data, hint: 'Is it the right file or folder?' });
+  }
   const progress = progressLine(json, 'tokenizer', { unit: 'merges' });
   const started = performance.now();
   const onProgress = ({ merges }: { readonly merges: number }): void => progress.update(merges);
