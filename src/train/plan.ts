@@ -1,7 +1,10 @@
+import { totalmem } from 'node:os';
 import { Llama, type LlamaConfig } from '../models/llama.js';
 import { llamaTensors } from '../models/llama-hf.js';
 import { initialize } from '../nn/module.js';
+import { InputError } from '../util/errors.js';
 import { Random } from '../util/random.js';
+import { formatBytes } from '../util/units.js';
 import { batchArrays, languageModelLoss } from './language-model.js';
 import type { PretrainConfig } from './pretrain.js';
 import { deviceOf, optimizerOf, type TrainSettings } from './recipe.js';
@@ -90,6 +93,23 @@ export function planTraining({ model, train }: Pick<PretrainConfig, 'model' | 't
     totalTokens: tokensPerStep * train.steps,
     totalFlops: stepFlops * train.steps,
   };
+}
+
+/**
+ * Refuses a run that this machine cannot hold, before memory is taken.
+ *
+ * @throws {InputError} naming the largest part.
+ */
+export function checkMemory(config: Pick<PretrainConfig, 'model' | 'train'>, memoryBytes: number = totalmem()): void {
+  const { peakBytes, activationBytes, weightBytes } = planTraining(config);
+  if (peakBytes <= memoryBytes) return;
+  const byBatch = activationBytes > weightBytes;
+  throw new InputError('the run needs more memory than this machine has', {
+    where: byBatch ? 'train.rows, train.columns' : 'model',
+    expected: `at most ${formatBytes(memoryBytes)}`,
+    got: `about ${formatBytes(peakBytes)}`,
+    hint: byBatch ? 'Use fewer or shorter rows; accumulate keeps the batch as large.' : 'Use a smaller model.',
+  });
 }
 
 /** What this machine does with the real training step. */

@@ -4,6 +4,8 @@ import { nearestName } from '../util/nearest.js';
 
 const count = z.int().min(1);
 const countOrNone = z.int().min(0);
+/** More than any machine has cores; each takes memory of its own. */
+const MOST_THREADS = 1024;
 const share = z.number().min(0).max(1);
 
 /** Every key of `TrainSettings`; what is left out is chosen. */
@@ -24,7 +26,7 @@ const train = z
     clipNorm: z.number().positive(),
     recompute: z.boolean(),
     segments: z.boolean(),
-    threads: count,
+    threads: count.max(MOST_THREADS),
     device: z.enum(['cpu', 'webgpu']),
     checkpointSeconds: z.number().min(0),
     evaluateEverySteps: count,

@@ -38,7 +38,7 @@ export function addGenerationOptions(command: Command): void {
     .option(
       '--threads <count>',
       'threads of an operation; default: one a core, or one in all for a small model',
-      wholeNumber({ min: 1 }),
+      wholeNumber({ min: 1, max: 1024 }),
     );
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { saveModel } from '../../models/save.js';
 import { loadTokenizer } from '../../tokenizer/file.js';
 import type { Tokenizer } from '../../tokenizer/tokenizer.js';
-import { planTraining } from '../../train/plan.js';
+import { checkMemory, planTraining } from '../../train/plan.js';
 import { type PretrainConfig, pretrain } from '../../train/pretrain.js';
 import { type PackedText, packSplitText, readSplitText } from '../../train/pretrain-data.js';
 import { resolvePretrain } from '../../train/pretrain-recipe.js';
@@ -49,6 +49,7 @@ export async function run(words: readonly string[], options: TrainingOptions): P
     const facts = { trainingTokens: packed.training.ids.length, vocabularySize: tokenizer.vocabularySize };
     const config = resolvePretrain(recipe, facts);
     note(describe(config, packed, tokenizer));
+    checkMemory(config);
     const start = resumedStep(run);
     const progress = progressLine(options.json, 'pretraining', { total: config.train.steps, start, unit: 'steps' });
     let sampler: ReturnType<typeof textSampler> | undefined;
