@@ -4,7 +4,7 @@ import { nearestName } from '../util/nearest.js';
 import { packageVersion } from '../util/package-version.js';
 import { COMMANDS, type CommandEntry } from './command-list.js';
 import { INTERRUPTED_EXIT_CODE, wasInterrupted } from './interrupt.js';
-import { endQuietlyOnClosedPipe, writeNote } from './output.js';
+import { endQuietlyOnClosedPipe, outputFailed, writeNote } from './output.js';
 
 const DEBUG = '--debug';
 
@@ -84,7 +84,8 @@ function askedCommand(args: readonly string[]): string | undefined {
 /** Prints why the program ends and returns its exit code. */
 function report(error: unknown, debug: boolean): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  if (wasInterrupted() && error instanceof Error && error.name === 'AbortError') return INTERRUPTED_EXIT_CODE;
+  if (wasInterrupted() && !outputFailed() && error instanceof Error && error.name === 'AbortError')
+    return INTERRUPTED_EXIT_CODE;
   if (debug && error instanceof Error) writeNote(`athanor: ${error.stack}`);
   else if (error instanceof AthanorError) writeNote(`athanor: ${error.message}`);
   else writeNote(`athanor: ${messageOf(error)}\n  Run again with ${DEBUG} for the stack trace.`);
@@ -102,6 +103,7 @@ export async function main(args: readonly string[], entries: readonly CommandEnt
     const program = await createProgram(askedCommand(beforeDashes), entries);
     if (args.length === 0) program.outputHelp();
     else await program.parseAsync(args, { from: 'user' });
+    if (outputFailed()) return 1;
     return wasInterrupted() ? INTERRUPTED_EXIT_CODE : 0;
   } catch (error) {
     return report(error, beforeDashes.includes(DEBUG));
