@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { asQuestion, MEMORY_SYSTEM } from '../../data/dictionary-templates.js';
 import { lookupTools, toolsOf } from '../../llm/model-tools.js';
 import type { ChatTool, ToolLoopEvent } from '../../llm/tool-loop.js';
-import { AthanorError, messageOf } from '../../util/errors.js';
+import { AthanorError, InputError, messageOf } from '../../util/errors.js';
 import { addExamples, jsonOption } from '../options.js';
 import { writeNote, writeRecord } from '../output.js';
 import { ChatSession } from './chat-session.js';
@@ -100,6 +100,8 @@ async function converse(session: ChatSession): Promise<void> {
   if (terminal) lines.prompt();
   for await (const line of lines) {
     try {
+      // The reader puts this character in the place of bytes that are no text.
+      if (!terminal && line.includes('\ufffd')) throw new InputError('not UTF-8 text', { where: 'standard input' });
       if (!(await session.enter(line, interrupts.begin()))) break;
     } catch (error) {
       if (!(error instanceof AthanorError)) throw error;
