@@ -3,7 +3,7 @@ import { arch, cpus, platform, totalmem } from 'node:os';
 import * as path from 'node:path';
 import { CorruptFileError, InputError } from '../util/errors.js';
 import { type FileLock, isLocked, lockFile } from '../util/file-lock.js';
-import { writeFileAtomic } from '../util/files.js';
+import { removeTemporaries, writeFileAtomic } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { JsonLinesFile, type JsonRow } from '../util/json-lines.js';
 import { packageVersion } from '../util/package-version.js';
@@ -179,6 +179,8 @@ function refuseOtherRecipe(folder: string, before: RunRecord, now: RunOptions): 
 export function openRun(folder: string, options: RunOptions): RunFolder {
   const lock = lockFile(path.join(folder, LOCK), 'the run');
   try {
+    // Another process may be about to ask for the lock.
+    removeTemporaries(folder, (name) => name !== LOCK);
     const before = readRunRecord(folder);
     if (before !== undefined && options.resume === false) {
       throw new InputError('there is a run here already', { where: folder, hint: 'Choose another folder, or resume.' });

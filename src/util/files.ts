@@ -7,6 +7,7 @@ const REASONS: Record<string, string> = {
   ENOENT: 'no such file or folder',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
+  EEXIST: 'a file of that name is in the way',
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'a part of the path is a file, not a folder',
   ENOSPC: 'no space left on the disk',
@@ -107,6 +108,23 @@ export async function writeFolderAtomic(
   } catch (error) {
     discard(temporary);
     throw error instanceof AthanorError ? error : writeError(folder, error);
+  }
+}
+
+/**
+ * Removes what killed writers left of `writeFileAtomic` and `writeFolderAtomic` among a folder's entries. What was about
+ * to be replaced, and whose replacement never came, is put back. To be called while nothing else writes there.
+ *
+ * @param isOwn which entries to look at, by the name that was to be written
+ */
+export function removeTemporaries(folder: string, isOwn: (name: string) => boolean): void {
+  for (const entry of fs.readdirSync(folder)) {
+    const [, name, old] = /^(.+)\.[0-9a-f]{8}(\.old)?\.tmp$/.exec(entry) ?? [];
+    if (name === undefined || !isOwn(name)) continue;
+    const temporary = path.join(folder, entry);
+    const target = path.join(folder, name);
+    if (old !== undefined && !fs.existsSync(target)) fs.renameSync(temporary, target);
+    else discard(temporary);
   }
 }
 
