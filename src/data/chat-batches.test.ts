@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byteTokenizer } from '../../test/byte-tokenizer.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
-import { ChatBatches, type ChatStore, packChats } from './chat-batches.js';
+import { ChatBatches, type ChatStore, NoChatError, packChats } from './chat-batches.js';
 import type { ChatRecord } from './document.js';
 
 const tokenizer = byteTokenizer();
@@ -37,7 +37,7 @@ describe('packChats', () => {
     await expect(packChats(chats.slice(2), tokenizer, DEFAULT_CHAT_TEMPLATE, { columns: 20 })).rejects.toThrow(
       'no chat to learn from',
     );
-    await expect(packChats([], tokenizer, DEFAULT_CHAT_TEMPLATE, { columns: 20 })).rejects.toThrow('no chat');
+    await expect(packChats([], tokenizer, DEFAULT_CHAT_TEMPLATE, { columns: 20 })).rejects.toThrow(NoChatError);
     await expect(packChats(chats, tokenizer, '{{ raise_exception("no") }}', { columns: 9 })).rejects.toThrow('test:a');
   });
 

@@ -21,6 +21,9 @@ export interface ChatStore {
   readonly skipped: number;
 }
 
+/** No chat has an answer within the length of a row. */
+export class NoChatError extends InputError {}
+
 /** Options of `packChats`. */
 export interface PackChatsOptions extends ChatEncodingOptions {
   /** Row length T; a chat may be T + 1 tokens long, because its last token is a target alone. */
@@ -36,7 +39,7 @@ function hasAnswer({ isAnswer }: EncodedChat, length: number): boolean {
 
 /**
  * Encodes chats for `ChatBatches`.
- * @throws {InputError} naming the record, if the template cannot render a chat; or if no chat is left.
+ * @throws {InputError} naming the record, if the template cannot render a chat. @throws {NoChatError} if no chat is left.
  */
 export async function packChats(
   chats: Iterable<ChatRecord> | AsyncIterable<ChatRecord>,
@@ -69,7 +72,7 @@ export async function packChats(
     offsets.push(list.length);
   }
   if (offsets.length === 1) {
-    throw new InputError('there is no chat to learn from', {
+    throw new NoChatError('there is no chat to learn from', {
       expected: `chats with an answer within ${options.columns + 1} tokens`,
       got: `${skipped} without one`,
       hint: skipped > 0 ? 'Use a longer context, or shorter chats.' : 'Give chats: records with "messages".',

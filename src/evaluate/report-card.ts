@@ -34,7 +34,7 @@ export interface StageCost {
   readonly seconds?: number;
   /** Positions of the batches, padding included, a second of training steps alone. */
   readonly tokensPerSecond?: number;
-  /** Floating-point work of these positions, as a share of the machine's peak. */
+  /** Floating-point work of these positions, as a share of the peak that stands with the machine. */
   readonly peakShare?: number;
   /** The most that the process held by the end of the stage, earlier stages included. */
   readonly peakMemoryBytes?: number;

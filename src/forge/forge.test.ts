@@ -45,13 +45,16 @@ test('forges a model from a text within its time, stops when asked, and goes on'
   expect(existsSync(path.join(folder, 'run', 'model'))).toBe(false);
 
   const start = performance.now();
-  const result = await forge({ ...options, signal: new AbortController().signal });
+  // The number of threads may be another now.
+  const result = await forge({ ...options, threads: 2, signal: new AbortController().signal });
   expect((performance.now() - start) / 1000).toBeLessThan(60);
   const { card, model } = result!;
   expect(card.stages.map(({ name }) => name)).toEqual(['tokenizer', 'pretraining', 'instruction tuning']);
   const [bits] = card.stages[1]!.metrics;
   expect(bits!.after!).toBeLessThan(bits!.before! / 2);
   expect(bits!.baseline!.map(({ name }) => name)).toEqual(['trigram', '5-gram']);
+  expect(card.machine.threads).toBe(2);
+  expect(JSON.parse(readFileSync(path.join(folder, 'run', 'tune', 'run.json'), 'utf8')).recipe.threads).toBe(2);
   expect(renderMarkdown(card)).toContain('bits per byte');
   expect((await loadModel(model)).model.size).toBe(card.settings!.weights);
   expect(JSON.parse(readFileSync(path.join(folder, 'run', 'run.json'), 'utf8')).state).toBe('finished');

@@ -114,7 +114,10 @@ function readMaterial({ data, seed, minutes, say }: ForgeOptions): Promise<Mater
 async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: Tokenizer): Promise<ForgePlan> {
   const { options, state, device, threads, elapsed } = workshop;
   const known = state.state.plan;
-  if (known) return known;
+  if (known) {
+    const { pretrain, tune } = known;
+    return { ...known, pretrain: { ...pretrain, threads }, tune: { ...tune, threads } };
+  }
   const total = options.minutes * 60;
   const trainingSeconds = Math.max(
     total - elapsed() - reservedSeconds(total) - Math.min(20, total * 0.05),
@@ -162,7 +165,12 @@ async function finish(
   const processor = cpus()[0]?.model.trim() ?? 'unknown';
   const card: ReportCard = {
     title: `Forged: ${material.name}`,
-    machine: { processor, threads, node: process.versions.node, 'peak GFLOP/s': Math.round(plan.peakFlops / 1e9) },
+    machine: {
+      processor,
+      threads,
+      node: process.versions.node,
+      'peak GFLOP/s (matrix product)': Math.round(plan.peakFlops / 1e9),
+    },
     recipe: 'forge',
     settings: {
       minutes: options.minutes,

@@ -31,6 +31,7 @@ export async function pretrainStage(
     command: 'pretrain',
     recipe: JSON.parse(JSON.stringify(plan.pretrain)),
     seed: options.seed,
+    mayDiffer: ['threads'],
   });
   const progress = new Progress({
     ...options.progress,

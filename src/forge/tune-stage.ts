@@ -1,4 +1,4 @@
-import { packChats } from '../data/chat-batches.js';
+import { NoChatError, packChats } from '../data/chat-batches.js';
 import type { Llama } from '../models/llama.js';
 import { loadModel } from '../models/load.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
@@ -55,10 +55,12 @@ export async function tuneStage(
       `Longer than ${columns} tokens: ${formatCount(truncated)} chats are cut off, ${formatCount(skipped)} left out.`,
     );
   }
-  const heldOutChats =
-    material.heldOutChats.length > 0
-      ? await packChats(material.heldOutChats, tokenizer, DEFAULT_CHAT_TEMPLATE, packing)
-      : undefined;
+  const heldOut = material.heldOutChats;
+  // Without a held-out answer inside the context there is nothing to measure, and all the more to learn.
+  const heldOutChats = await packChats(heldOut, tokenizer, DEFAULT_CHAT_TEMPLATE, packing).catch((error: unknown) => {
+    if (error instanceof NoChatError) return undefined;
+    throw error;
+  });
   const total = options.minutes * 60;
   const deadline = Math.max(total - reservedSeconds(total), elapsed() + total * 0.05);
   const steps = Math.max(20, Math.round((plan.tune.steps * (deadline - elapsed())) / plan.tuneSeconds));
@@ -66,6 +68,7 @@ export async function tuneStage(
     command: 'sft',
     recipe: JSON.parse(JSON.stringify(plan.tune)),
     seed: options.seed,
+    mayDiffer: ['threads'],
   });
   const progress = new Progress({ ...options.progress, label: 'instruction tuning', total: steps, unit: 'steps' });
   let closed: 'finished' | 'stopped' | 'failed' = 'failed';
