@@ -82,13 +82,16 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
     // A run that revises its length goes on with what it came to; others may be given more steps.
     state = config.revise ? found.state : { ...found.state, steps: config.steps };
     batches.restore(state.batches as unknown as BatchPosition);
+    progress.adjust({ done: state.step, total: state.steps });
   }
   // A run that was killed before its first checkpoint begins again from nothing.
   run.truncateAfter(found ? state.step : -1);
   let saved = found?.state.step;
   let lastSave = performance.now();
   const started = performance.now();
-  const secondsBefore = state.seconds;
+  const { step: stepBefore, seconds: secondsBefore } = state;
+  /** Of a step. As everywhere, a token that is read counts, whether it is learned from or not. */
+  const positions = batches.rows * batches.columns * accumulate;
   let paused = 0;
 
   const save = async (): Promise<void> => {
@@ -137,10 +140,11 @@ export async function train(config: TrainConfig): Promise<TrainResult> {
       });
       if (config.revise && state.step % 20 === 0) {
         state = { ...state, steps: Math.max(config.revise(state), state.step) };
+        progress.adjust({ total: state.steps });
       }
       progress.update(state.step, {
         loss: meanLoss.toFixed(3),
-        'tokens/s': Math.round((state.targets - (found?.state.targets ?? 0)) / Math.max(seconds - secondsBefore, 1e-3)),
+        'tokens/s': Math.round((positions * (state.step - stepBefore)) / Math.max(seconds - secondsBefore, 1e-3)),
       });
       const due = (every: number | undefined): boolean =>
         every !== undefined && state.step % every === 0 && state.step < state.steps;

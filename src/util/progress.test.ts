@@ -32,6 +32,20 @@ describe('Progress', () => {
     expect(written).toHaveLength(4);
   });
 
+  it('follows a plan that is revised, and a run that goes on', () => {
+    const { progress, clock, written } = fixture({ unit: 'steps', intervalMs: 0 });
+    progress.adjust({ done: 500, total: 800 });
+    clock.ms += 10_000;
+    progress.update(600);
+    expect(written).toEqual(['pretraining 75% 600/800 · 10 steps/s · 10 s · 20 s left\n']);
+    progress.adjust({ total: 620 });
+    expect(progress.remainingSeconds).toBeCloseTo(2);
+    clock.ms += 2000;
+    progress.update(620);
+    progress.finish();
+    expect(written.at(-1)).toBe('pretraining 100% 620/620 · 10 steps/s · 12 s\n');
+  });
+
   it('redraws one line on a terminal, within its width', () => {
     vi.stubEnv('NO_COLOR', undefined);
     vi.stubEnv('TERM', 'xterm');

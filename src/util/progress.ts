@@ -54,6 +54,9 @@ export class Progress {
   private drawn = false;
   private over = false;
   private done: number;
+  /** What was done before: it does not count for the rate. */
+  private start: number;
+  private total: number | undefined;
   private fields: ProgressFields = {};
   private lastMs: number;
   /** Decaying sums of work and time; their quotient is the rate. */
@@ -69,7 +72,9 @@ export class Progress {
     this.now = options.now ?? (() => performance.now());
     this.startedMs = this.now();
     this.lastMs = this.startedMs;
-    this.done = options.start ?? 0;
+    this.start = options.start ?? 0;
+    this.done = this.start;
+    this.total = options.total;
   }
 
   /** Units a second over the last seconds; 0 before anything was done. */
@@ -79,9 +84,16 @@ export class Progress {
 
   /** Seconds until the total is reached at this rate; undefined while nobody can tell. */
   get remainingSeconds(): number | undefined {
-    const { total } = this.options;
+    const { total } = this;
     if (total === undefined || this.rate <= 0) return undefined;
     return Math.max(0, total - this.done) / this.rate;
+  }
+
+  /** Corrects the total, and what is done where that is no work of now: a plan was revised, a run goes on. */
+  adjust({ done = this.done, total }: { readonly done?: number; readonly total: number }): void {
+    this.start += done - this.done;
+    this.done = done;
+    this.total = total;
   }
 
   /** Says how much is done in all, with the values to show beside it. */
@@ -136,11 +148,12 @@ export class Progress {
   }
 
   private print(now: number, event: 'progress' | 'done' | 'stopped'): void {
-    const { stream, json, label, total, unit } = this.options;
+    const { stream, json, label, unit } = this.options;
+    const { total } = this;
     this.printedMs = now;
     const elapsedSeconds = (now - this.startedMs) / 1000;
     // A whole task's speed is its mean, not that of its last seconds.
-    const worked = this.done - (this.options.start ?? 0);
+    const worked = this.done - this.start;
     const rate = event === 'progress' ? this.rate : elapsedSeconds > 0 ? worked / elapsedSeconds : 0;
     const remainingSeconds = event === 'done' ? 0 : this.remainingSeconds;
     if (json === true) {
