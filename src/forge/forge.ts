@@ -10,6 +10,7 @@ import { generationOf, saveModel } from '../models/save.js';
 import { cpu } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { measureTraining } from '../train/plan.js';
 import { openRun, type RunFolder } from '../train/run-folder.js';
 import { WriteError, writeFileAtomic } from '../util/files.js';
 import { readJsonObject } from '../util/json.js';
@@ -17,10 +18,10 @@ import { formatDuration } from '../util/units.js';
 import { dictionaryMaterial } from './dictionary-material.js';
 import { showcase } from './examination.js';
 import type { Material } from './material.js';
-import { measureTraining } from './measure.js';
 import { ownMaterial } from './own-material.js';
-import { type ForgePlan, makePlan } from './plan.js';
+import { type ForgePlan, makePlan, stageSettings } from './plan.js';
 import { pretrainStage } from './pretrain-stage.js';
+import { llamaConfig } from './shape.js';
 import { ForgeStateFile } from './state.js';
 import { makeTokenizer, packTexts } from './tokenizer-stage.js';
 import { tuneStage } from './tune-stage.js';
@@ -111,8 +112,11 @@ function readMaterial({ data, seed, minutes, say }: ForgeOptions): Promise<Mater
   });
 }
 
+/** The shape whose training step is timed; the plan assumes that others use the processor as well. */
+const PROBE = { layers: 4, width: 128, heads: 4, hidden: 352 } as const;
+
 async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: Tokenizer): Promise<ForgePlan> {
-  const { options, state, device, threads, elapsed } = workshop;
+  const { options, state, threads, elapsed } = workshop;
   const known = state.state.plan;
   if (known) {
     const { pretrain, tune } = known;
@@ -124,8 +128,9 @@ async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: T
     total * 0.2,
   );
   const peakFlops = (await measureMatmul(threads)) * 1e9;
-  const probe = { layers: 4, width: 128, heads: 4, hidden: 352, vocabularySize: tokenizer.vocabularySize };
-  const trainingFlops = await measureTraining(probe, { rows: 8, columns: 128 }, device);
+  const train = stageSettings(threads);
+  const model = llamaConfig({ ...PROBE, vocabularySize: tokenizer.vocabularySize }, train.columns);
+  const { flopsPerSecond: trainingFlops } = await measureTraining({ model, train }, 1);
   const plan = makePlan({
     trainingSeconds,
     peakFlops,

@@ -40,6 +40,26 @@ export interface PlanInputs {
   readonly threads: number;
 }
 
+/** What every stage has in common, whatever its length. */
+export function stageSettings(threads: number): TrainSettings {
+  return {
+    ...DEFAULT_TRAIN_SETTINGS,
+    rows: ROWS,
+    columns: COLUMNS,
+    optimizer: 'muon',
+    warmupSteps: 50,
+    schedule: 'wsd',
+    finalShare: 0.03,
+    decayShare: 0.3,
+    beta2: 0.98,
+    segments: false,
+    threads,
+    evaluateEverySteps: Number.MAX_SAFE_INTEGER,
+    checkpointSeconds: 30,
+    keepCheckpoints: 1,
+  };
+}
+
 /** Chooses size and tokens by the scaling law, and says why. */
 export function makePlan(inputs: PlanInputs): ForgePlan {
   const { trainingSeconds, peakFlops, trainingFlops, corpusTokens, vocabularySize, memoryBytes, threads } = inputs;
@@ -57,22 +77,9 @@ export function makePlan(inputs: PlanInputs): ForgePlan {
   const best = choices[0]!;
   const { shape, weights, tokensPerSecond } = best;
   const settings = (seconds: number, learningRate: number): TrainSettings => ({
-    ...DEFAULT_TRAIN_SETTINGS,
+    ...stageSettings(threads),
     steps: Math.max(20, Math.round((seconds * tokensPerSecond) / (ROWS * COLUMNS))),
-    rows: ROWS,
-    columns: COLUMNS,
-    optimizer: 'muon',
     learningRate,
-    warmupSteps: 50,
-    schedule: 'wsd',
-    finalShare: 0.03,
-    decayShare: 0.3,
-    beta2: 0.98,
-    segments: false,
-    threads,
-    evaluateEverySteps: Number.MAX_SAFE_INTEGER,
-    checkpointSeconds: 30,
-    keepCheckpoints: 1,
   });
   // Wider models want smaller steps (Yang et al. 2022): 4e-3 at width 128, falling with the width.
   const peak = Math.min(4e-3, (4e-3 * 128) / shape.width);
