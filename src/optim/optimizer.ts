@@ -39,7 +39,8 @@ export function isDecayed(parameter: Variable): boolean {
 
 /** Euclidean norm over all gradients together. */
 export function globalNorm(gradients: readonly Tensor[]): Tensor {
-  return sqrt(addAll(gradients.map(sumOfSquares)));
+  // Added from the end, so that ONNX Runtime asks for the first gradient of the list first.
+  return sqrt(addAll(gradients.map(sumOfSquares).toReversed()));
 }
 
 /**

@@ -50,7 +50,9 @@ export class TrainStep {
 
   constructor(config: TrainStepConfig) {
     this.config = config;
-    this.parameters = config.model.trainableParameters();
+    // Last layer first: ONNX Runtime then makes each gradient as soon as the backward pass gets there, and frees what it
+    // was made from. The other way round it walks back to the first layer before it makes any.
+    this.parameters = config.model.trainableParameters().toReversed();
     this.last = this.compileLast([]);
   }
 
