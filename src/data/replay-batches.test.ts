@@ -24,6 +24,14 @@ test('rows of the main source come first, then those replayed', async () => {
   }
 });
 
+test('replayed targets weigh what they are told to', async () => {
+  const { main, replay } = await sources();
+  const alone = (await sources()).replay.next();
+  const { weights } = new ReplayBatches(main, replay, 0.25).next();
+  expect([...weights.subarray(48)]).toEqual([...alone.weights].map((weight) => weight / 4));
+  expect(Math.max(...weights.subarray(0, 48))).toBe(1);
+});
+
 test('goes on from a saved position as if it had never stopped', async () => {
   const { both } = await sources();
   for (let i = 0; i < 30; i++) both.next();

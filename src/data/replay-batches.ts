@@ -10,12 +10,14 @@ export class ReplayBatches implements BatchSource {
   readonly columns: number;
   private readonly main: BatchSource;
   private readonly replay: BatchSource;
+  private readonly weight: number;
 
-  /** Both sources have rows of the same length. */
-  constructor(main: BatchSource, replay: BatchSource) {
+  /** Both sources have rows of the same length. @param weight of a replayed target, beside 1 for one of the main rows. */
+  constructor(main: BatchSource, replay: BatchSource, weight = 1) {
     if (main.columns !== replay.columns) throw new RangeError('the rows differ in length');
     this.main = main;
     this.replay = replay;
+    this.weight = weight;
     this.rows = main.rows + replay.rows;
     this.columns = main.columns;
   }
@@ -39,6 +41,7 @@ export class ReplayBatches implements BatchSource {
       batch[key].set(above[key]);
       batch[key].set(below[key], above[key].length);
     }
+    for (let i = above.weights.length; i < batch.weights.length; i++) batch.weights[i]! *= this.weight;
     return batch;
   }
 

@@ -23,6 +23,8 @@ import {
 
 /** Rows of raw text in each batch of chats: without them the language is forgotten for the sake of the answers. */
 const REPLAY_ROWS = 1;
+/** Every token of a text is a target, few of a chat are: at full weight the text would be half of the loss. */
+const REPLAY_WEIGHT = 0.25;
 /** A model that was never tuned answers next to nothing: a few questions of each exam show it. */
 const QUESTIONS_BEFORE = 64;
 
@@ -82,7 +84,7 @@ export async function tuneStage(
         template: DEFAULT_CHAT_TEMPLATE,
         chats,
         heldOutChats,
-        replay: { store: stores.training, rows: REPLAY_ROWS },
+        replay: { store: stores.training, rows: REPLAY_ROWS, weight: REPLAY_WEIGHT },
         progress,
         signal: options.signal,
         revise: endAt(deadline, elapsed),

@@ -24,7 +24,7 @@ export interface SftInputs extends StageInputs {
   readonly chats: ChatStore;
   readonly heldOutChats?: ChatStore | undefined;
   /** Raw text to keep in mind: so many rows of each batch are taken from it, the rest are chats. */
-  readonly replay?: { readonly store: TokenStore; readonly rows: number } | undefined;
+  readonly replay?: { readonly store: TokenStore; readonly rows: number; readonly weight: number } | undefined;
 }
 
 export interface SftResult {
@@ -48,6 +48,7 @@ export async function sft(config: SftConfig, inputs: SftInputs): Promise<SftResu
     ? new ReplayBatches(
         new ChatBatches(chats, { rows: rows - replay.rows, columns, seed }),
         new PackedBatches(replay.store, { rows: replay.rows, columns, seed }),
+        replay.weight,
       )
     : new ChatBatches(chats, { rows, columns, seed });
   const measure = heldOutChats && { key: 'heldOutLoss', meter: chatLossMeter(model, heldOutChats, config.train) };
