@@ -21,7 +21,7 @@ import type { Material } from './material.js';
 import { ownMaterial } from './own-material.js';
 import { type ForgePlan, makePlan, stageSettings } from './plan.js';
 import { pretrainStage } from './pretrain-stage.js';
-import { llamaConfig } from './shape.js';
+import { llamaConfig, type ModelShape } from './shape.js';
 import { ForgeStateFile } from './state.js';
 import { makeTokenizer, packTexts } from './tokenizer-stage.js';
 import { tuneStage } from './tune-stage.js';
@@ -120,7 +120,8 @@ async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: T
   const known = state.state.plan;
   if (known) {
     const { pretrain, tune } = known;
-    return { ...known, pretrain: { ...pretrain, threads }, tune: { ...tune, threads } };
+    const asked = options.threads === undefined ? {} : { threads };
+    return { ...known, pretrain: { ...pretrain, ...asked }, tune: { ...tune, ...asked } };
   }
   const total = options.minutes * 60;
   const trainingSeconds = Math.max(
@@ -128,18 +129,25 @@ async function decidePlan(workshop: Workshop, training: TokenStore, tokenizer: T
     total * 0.2,
   );
   const peakFlops = (await measureMatmul(threads)) * 1e9;
-  const train = stageSettings(threads);
-  const model = llamaConfig({ ...PROBE, vocabularySize: tokenizer.vocabularySize }, train.columns);
-  const { flopsPerSecond: trainingFlops } = await measureTraining({ model, train }, 1);
-  const plan = makePlan({
+  const speedOf = async (count: number, probe: Omit<ModelShape, 'vocabularySize'>): Promise<number> => {
+    const train = stageSettings(count);
+    const model = llamaConfig({ ...probe, vocabularySize: tokenizer.vocabularySize }, train.columns);
+    return (await measureTraining({ model, train }, 0.7)).flopsPerSecond;
+  };
+  const inputs = {
     trainingSeconds,
     peakFlops,
-    trainingFlops,
     corpusTokens: training.ids.length,
     vocabularySize: tokenizer.vocabularySize,
     memoryBytes: totalmem(),
-    threads,
-  });
+  };
+  let plan = makePlan({ ...inputs, trainingFlops: await speedOf(threads, PROBE), threads });
+  if (threads > 1 && options.threads === undefined) {
+    // A small model's operations are too short to share: its threads wait for each other more than they compute.
+    const [alone, together] = [await speedOf(1, plan.shape), await speedOf(threads, plan.shape)];
+    const best = alone > together ? { trainingFlops: alone, threads: 1 } : { trainingFlops: together, threads };
+    plan = makePlan({ ...inputs, ...best });
+  }
   state.update({ plan });
   options.say('Plan');
   for (const reason of plan.reasons) options.say(`  ${reason}`);
@@ -172,7 +180,7 @@ async function finish(
     title: `Forged: ${material.name}`,
     machine: {
       processor,
-      threads,
+      threads: plan.pretrain.threads ?? threads,
       node: process.versions.node,
       'peak GFLOP/s (matrix product)': Math.round(plan.peakFlops / 1e9),
     },

@@ -103,7 +103,7 @@ export function makePlan(inputs: PlanInputs): ForgePlan {
 }
 
 function reasonsOf(
-  { peakFlops, trainingFlops, corpusTokens }: PlanInputs,
+  { peakFlops, trainingFlops, corpusTokens, threads }: PlanInputs,
   choices: readonly ShapeChoice[],
   pretrainSeconds: number,
   tuneSeconds: number,
@@ -116,7 +116,7 @@ function reasonsOf(
   const at = bySize.indexOf(best);
   const others = [bySize[at - 1], bySize[at + 1]].flatMap((choice) => (choice ? [describe(choice)] : []));
   return [
-    `This machine trains at ${gflops(trainingFlops)}, ${formatPercent(trainingFlops / peakFlops, 0)} of the ${gflops(peakFlops)} that its fastest matrix product reached.`,
+    `On ${threads} ${threads === 1 ? 'thread' : 'threads'} this machine trains at ${gflops(trainingFlops)}, ${formatPercent(trainingFlops / peakFlops, 0)} of the ${gflops(peakFlops)} that its fastest matrix product reached.`,
     `${formatDuration(pretrainSeconds)} of pretraining, ${formatDuration(tuneSeconds)} of instruction tuning; the corpus has ${formatCount(corpusTokens)} tokens.`,
     `Chosen by the scaling law of Hoffmann et al. (2022): ${describe(best)} (${formatRate(best.tokensPerSecond, 'tokens')}).`,
     ...(others.length > 0 ? [`Beside it: ${others.join('; ')}.`] : []),

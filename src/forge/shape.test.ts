@@ -52,3 +52,9 @@ test('a shape that does not fit into memory is not offered', () => {
   const largest = Math.max(...all.map(({ shape: s }) => trainingMemory(s, 1024, 128)));
   expect(rankShapes({ ...budget, memoryBytes: largest }).length).toBe(all.length - 1);
 });
+
+test('a few lines of text get a small model, however much time there is', () => {
+  const [best] = rankShapes({ ...budget, seconds: 1e6, corpusTokens: 50 });
+  const smallest = Math.min(...rankShapes(budget).map(({ weights }) => weights));
+  expect(best!.weights).toBe(smallest);
+});

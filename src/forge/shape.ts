@@ -29,6 +29,11 @@ export function weightsOfShape({ layers, width, hidden, vocabularySize }: ModelS
   return vocabularySize * width + layers * (4 * width * width + 3 * width * hidden + 2 * width) + width;
 }
 
+/** Weights of the layers: what has to be learned from context, which takes more text than the table of tokens does. */
+function layerWeights(shape: ModelShape): number {
+  return weightsOfShape(shape) - shape.vocabularySize * shape.width;
+}
+
 /**
  * Floating-point operations that training spends on one token: six for each weight (two forward, four backward; the
  * tied table counts once, as the head), and `12·L·D·T` for attention over T positions.
@@ -42,6 +47,9 @@ const LAW = { irreducible: 1.69, parameters: 406.4, alpha: 0.34, data: 410.7, be
 
 /** How much a token is worth when it is read again: after four epochs, nothing (Muennighoff et al. 2023, simplified). */
 const USEFUL_EPOCHS = 4;
+
+/** The law knows no overfitting: on a few lines read again and again it would always ask for the largest model. */
+const MOST_WEIGHTS_A_TOKEN = 2;
 
 /** `E + A/Nᵅ + B/Dᵝ` for N weights and D tokens. */
 export function predictedLoss(weights: number, tokens: number): number {
@@ -77,6 +85,7 @@ export interface ShapeBudget {
 export function rankShapes(budget: ShapeBudget): ShapeChoice[] {
   return SHAPES.map((base) => ({ ...base, vocabularySize: budget.vocabularySize }))
     .filter((shape) => trainingMemory(shape, budget.stepTokens, budget.time) < budget.memoryBytes)
+    .filter((shape, i) => i === 0 || layerWeights(shape) <= MOST_WEIGHTS_A_TOKEN * budget.corpusTokens)
     .map((shape) => {
       const tokensPerSecond = budget.flopsPerSecond / trainingFlopsPerToken(shape, budget.time);
       const tokens = tokensPerSecond * budget.seconds;
