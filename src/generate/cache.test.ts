@@ -5,7 +5,7 @@ import { KeyValueCache } from './cache.js';
 
 const model = new Llama({
   vocabularySize: 5,
-  width: 8,
+  width: 16,
   layers: 2,
   heads: 2,
   keyHeads: 2,
@@ -84,9 +84,9 @@ it('keeps the row’s own beginning, leaves one id to read, and gives up the res
 it('gives views of neighbouring rows over its own memory', () => {
   const cache = filled(3, 4);
   const [keys] = cache.view(1, 2);
-  expect(keys!.shape).toEqual([2, 2, 4, 4]);
+  expect(keys!.shape).toEqual([2, 2, 4, 8]);
   expect(keys!.data[0]).toBe(mark(1, 0, 0, 0));
   keys!.data[0] = -1;
-  expect(cache.view(0, 3)[0]!.data[2 * 4 * 4]).toBe(-1);
+  expect(cache.view(0, 3)[0]!.data[2 * 4 * 8]).toBe(-1);
   expect(cache.view(1, 2)).toBe(cache.view(1, 2));
 });
