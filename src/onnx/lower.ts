@@ -24,7 +24,7 @@ export interface LoweredGraph {
  * `attention/softmax_3`.
  *
  * @param outputs names and tensors of the graph's outputs.
- * @param device which fused nodes may be used.
+ * @param device which fused nodes may be used; `portable` for a file that any ONNX tool opens.
  */
 export function lower(
   outputs: readonly { readonly name: string; readonly tensor: Tensor }[],
@@ -211,7 +211,7 @@ class Lowering implements Emitter {
       inputs: this.inputs.map(({ name, tensor }) => ({ name, type: tensor.dtype, dims: onnxDims(tensor.shape) })),
       outputs: values,
     };
-    const opsets = { '': OPSET, 'com.microsoft': 1 };
+    const opsets = { '': OPSET, ...(this.device === 'portable' ? {} : { 'com.microsoft': 1 }) };
     const types = new Map<string, TensorType>();
     for (const [tensor, name] of this.names) types.set(rename(name), tensor);
     return { model: { irVersion: IR_VERSION, opsets, producer: 'athanor', graph }, inputs: this.inputs, types };

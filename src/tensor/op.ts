@@ -13,8 +13,11 @@ export type EmitAttribute = number | string | readonly number[] | { readonly flo
 
 /** What a lowering rule may ask of the ONNX graph under construction. Values are named by strings. */
 export interface Emitter {
-  /** The kind of device that the graph is for; some fused nodes exist on one only. */
-  readonly device: 'cpu' | 'webgpu';
+  /**
+   * The kind of device that the graph is for; some fused nodes exist on one only. `portable` keeps to the operators of
+   * ONNX itself, which every tool knows.
+   */
+  readonly device: 'cpu' | 'webgpu' | 'portable';
   /** Adds a node and returns its outputs' names; domain '' is ONNX itself. An empty input name means "absent". */
   node(
     op: string,

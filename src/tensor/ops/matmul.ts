@@ -110,7 +110,7 @@ const matmulOp = defineSingleOutputOp<MatmulAttributes>({
   reference: ([a, b], attributes, [output]) => [referenceMatmul(a!, b!, attributes, output!.shape)],
   onnx: (emit, [a, b], { inputs, attributes: { transposeA, transposeB, alpha } }) => {
     if (!transposeA && !transposeB && alpha === 1) return emit.node('MatMul', [a!, b!]);
-    if (inputs[0]!.dtype === 'float64') return undefined;
+    if (inputs[0]!.dtype === 'float64' || emit.device === 'portable') return undefined;
     return emit.node(
       'FusedMatMul',
       [a!, b!],

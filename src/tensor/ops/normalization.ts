@@ -90,7 +90,7 @@ const rmsNormOp = defineOp<NormAttributes>({
   },
   onnx: (emit, [x, weight], { inputs, attributes: { epsilon } }) => {
     const { dtype } = inputs[0]!;
-    if (dtype === 'float64') return undefined;
+    if (dtype === 'float64' || emit.device === 'portable') return undefined;
     const attributes = { axis: -1, epsilon: { float: epsilon } };
     const fused = (outputs: number): string[] =>
       emit.node('SimplifiedLayerNormalization', [x!, weight!], attributes, { outputs });

@@ -43,7 +43,7 @@ const rotaryOp = defineSingleOutputOp<null>({
   },
   onnx: (emit, [x, positions, cosines, sines], { inputs }) => {
     const [type, where] = inputs as [(typeof inputs)[0], (typeof inputs)[0]];
-    if (type.dtype === 'float64') return undefined;
+    if (type.dtype === 'float64' || emit.device === 'portable') return undefined;
     // The node wants positions for each row of the batch.
     const rows = equalShapes([where.shape[0]!], [type.shape[0]!])
       ? positions!
