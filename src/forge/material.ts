@@ -1,4 +1,5 @@
 import type { ChatRecord, Document } from '../data/document.js';
+import type { ChatTool } from '../llm/tool-loop.js';
 import type { ChatMessage } from '../tokenizer/chat-template.js';
 
 /** A question with what the finished model should make of it. */
@@ -17,13 +18,6 @@ export interface Exam {
   readonly maxTokens: number;
 }
 
-/** A tool that the model may call with one plain string. */
-export interface Tool {
-  readonly name: string;
-  readonly description: string;
-  run(argument: string): string;
-}
-
 /** What a forge is made from: everything that differs between the default dictionary and a user's own data. */
 export interface Material {
   readonly name: string;
@@ -37,7 +31,7 @@ export interface Material {
   /** Chats that no training chat repeats. */
   readonly heldOutChats: readonly ChatRecord[];
   readonly exams: readonly Exam[];
-  readonly tools: readonly Tool[];
+  readonly tools: readonly ChatTool[];
   /** Shown in the report, answered by the finished model. */
   readonly showcase: readonly (readonly ChatMessage[])[];
 }
