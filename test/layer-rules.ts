@@ -1,13 +1,13 @@
 /** The folders of `src`, lowest layer first. A file imports from its own folder and from lower layers alone. */
 const LAYERS: readonly (readonly string[])[] = [
   ['util'],
-  ['tensor'],
-  ['onnx', 'tokenizer', 'data'],
+  ['tensor', 'hub'],
+  ['onnx', 'gguf', 'tokenizer', 'data'],
   ['runtime', 'nn', 'optim'],
   ['models', 'adapters'],
   ['generate'],
   ['train', 'llm'],
-  ['evaluate', 'prompt', 'tools', 'rag', 'agent', 'cascade', 'forge', 'server', 'labs'],
+  ['evaluate', 'prompt', 'tools', 'rag', 'agent', 'cascade', 'forge', 'exchange', 'server', 'labs'],
   ['cli'],
 ];
 
