@@ -56,6 +56,15 @@ export interface DecodeCache {
   readonly total: Tensor;
 }
 
+/** A cache that grows: the keys and values of P positions, `[B, keyHeads, P, headWidth]`, before T new ones. */
+export interface GrowingCache {
+  readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[];
+  /** Added to the scores, `[B or 1, 1, T, P + T]`. */
+  readonly mask: Tensor;
+  /** int64 `[B or 1, T]`, of the new positions. */
+  readonly positions: Tensor;
+}
+
 /** What every decoder tells of its shape. */
 export interface DecoderConfig {
   readonly vocabularySize: number;
@@ -82,6 +91,28 @@ export interface Decoder extends Module {
     ids: Tensor,
     cache: DecodeCache,
   ): { readonly hidden: Tensor; readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[] };
+  /** The same against a cache that grows, with the mask given; for graphs that other programs run. */
+  extend(
+    ids: Tensor,
+    past: GrowingCache,
+  ): { readonly hidden: Tensor; readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[] };
   /** Shape of one layer's keys, and of its values, for this many rows and positions. */
   cacheShape(batch: number, capacity: number): readonly number[];
+}
+
+/** What an encoder reads. */
+export interface EncoderInputs {
+  /** Integers `[B, T]`. */
+  readonly ids: Tensor;
+  /** Integers `[B, T]`: 1 for a token, 0 for what fills the row; default all 1. */
+  readonly mask?: Tensor;
+  /** Integers `[B, T]`: which of two texts a token belongs to; default all 0. */
+  readonly types?: Tensor;
+}
+
+/** A model that reads a whole text at once: vectors for retrieval, classes, masked words. */
+export interface Encoder extends Module {
+  readonly config: DecoderConfig;
+  /** Final hidden vectors, `[B, T, D]`. */
+  hidden(inputs: EncoderInputs): Tensor;
 }
