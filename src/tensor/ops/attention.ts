@@ -40,7 +40,7 @@ const attentionOp = defineOp<{ readonly scale: number }>({
   },
   vjp: ({ outputs: [g], node, attributes: { scale } }) => {
     if (!g) return [];
-    const [q, k, v] = node.inputs as [Tensor, Tensor, Tensor];
+    const [q, k, v, mask] = node.inputs as [Tensor, Tensor, Tensor, Tensor | undefined];
     const [y, weights] = node.outputs as [Tensor, Tensor];
     // Σⱼ pᵢⱼ·∂pᵢⱼ equals Σ gᵢ·yᵢ: a sum over the width of a head in place of one over all keys.
     const inner = sum(mul(g, y), { axes: [-1], keepDims: true });
@@ -49,6 +49,7 @@ const attentionOp = defineOp<{ readonly scale: number }>({
       matmul(scores, k, { alpha: scale }),
       matmul(scores, q, { transposeA: true, alpha: scale }),
       matmul(weights, g, { transposeA: true }),
+      mask && maskGradient(scores, mask),
     ];
   },
   decompose: ([q, k, v, mask], { scale }) => {
@@ -67,6 +68,19 @@ const attentionOp = defineOp<{ readonly scale: number }>({
       ],
       attributes: { scale: 1 },
     },
+    // A mask for each head and all rows of the batch, and one that groups of heads share.
+    {
+      inputs: [{ shape: [2, 2, 3, 4] }, { shape: [2, 2, 5, 4] }, { shape: [2, 2, 5, 4] }, { shape: [1, 2, 3, 5] }],
+      attributes: { scale: 1 },
+    },
+    {
+      inputs: [{ shape: [2, 2, 6, 4] }, { shape: [2, 2, 5, 4] }, { shape: [2, 2, 5, 4] }, { shape: [2, 1, 3, 5] }],
+      attributes: { scale: 1 },
+    },
+    {
+      inputs: [{ shape: [2, 2, 3, 4] }, { shape: [2, 2, 5, 4] }, { shape: [2, 2, 5, 4] }, { shape: [2, 1, 1, 5] }],
+      attributes: { scale: 1 },
+    },
   ],
 });
 
@@ -83,8 +97,32 @@ function addMask(scores: Tensor, mask: Tensor): Tensor {
   return reshape(grouped, scores.shape);
 }
 
+/** The sum of the gradients of scores `[B, K, G·T, S]` that one element of a mask was added to. */
+function maskGradient(scores: Tensor, mask: Tensor): Tensor {
+  const [batch, heads, rows, keys] = scores.shape as readonly [Dim, Dim, Dim, Dim];
+  const [maskBatch, maskHeads, time, maskKeys] = mask.shape as readonly [Dim, Dim, Dim, Dim];
+  const groups = divideDims(rows, time);
+  const folded =
+    groups === undefined || groups === 1 ? scores : sumOfGroups(scores, [batch, heads, groups, time, keys]);
+  const sizes: readonly (readonly [Dim, Dim])[] = [
+    [maskBatch, batch],
+    [maskHeads, heads],
+    [time, folded.shape[2]!],
+    [maskKeys, keys],
+  ];
+  const axes = sizes.flatMap(([own, full], axis) => (own === 1 && !equalDims(own, full) ? [axis] : []));
+  return axes.length === 0 ? folded : sum(folded, { axes, keepDims: true });
+}
+
+function sumOfGroups(scores: Tensor, shape: readonly Dim[]): Tensor {
+  return sum(reshape(scores, shape), { axes: [2] });
+}
+
 export interface AttentionOptions {
-  /** Added to the scores: 0 where a query may look, very negative where not. `[B or 1, 1, T, S]`. */
+  /**
+   * Added to the scores: 0 where a query may look, very negative where not. `[B or 1, 1, T, S]`, or `[B or 1, H, T, S]`
+   * where no heads are shared. It gets a gradient, so that it may be learned.
+   */
   readonly mask?: Tensor;
   /** Factor on the scores; default `1/√D`. */
   readonly scale?: number;
@@ -114,11 +152,20 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
 
 /**
  * The mask under which position t sees positions up to t; `[1, 1, T, T]`. With `segments` (integers `[B, T]`), it also
- * keeps documents that share a row apart: `[B, 1, T, T]`.
+ * keeps documents that share a row apart: `[B, 1, T, T]`. With `window`, it sees the nearest so many positions alone,
+ * itself included (Beltagy et al. 2020).
  */
-export function causalMask(time: Dim, dtype: DType = 'float32', segments?: Tensor): Tensor {
+export function causalMask(
+  time: Dim,
+  dtype: DType = 'float32',
+  segments?: Tensor,
+  window: number = Number.POSITIVE_INFINITY,
+): Tensor {
   const index = iota(time);
-  const visible = reshape(greaterEqual(reshape(index, [time, 1]), reshape(index, [1, time])), [1, 1, time, time]);
+  const [rows, columns] = [reshape(index, [time, 1]), reshape(index, [1, time])];
+  const before = greaterEqual(rows, columns);
+  const near = window === Number.POSITIVE_INFINITY ? before : and(before, greaterEqual(columns, sub(rows, window - 1)));
+  const visible = reshape(near, [1, 1, time, time]);
   if (!segments) return where(visible, scalar(0, dtype), BLOCKED);
   const [batch] = segments.shape as readonly [Dim, Dim];
   const same = equal(reshape(segments, [batch, 1, time, 1]), reshape(segments, [batch, 1, 1, time]));

@@ -6,6 +6,8 @@ interface CachedAttentionAttributes {
   readonly heads: number;
   readonly keyHeads: number;
   readonly scale: number;
+  /** How many of the nearest positions a query sees, itself included; default all. */
+  readonly window?: number;
 }
 
 const cachedAttentionOp = defineOp<CachedAttentionAttributes>({
@@ -30,11 +32,17 @@ const cachedAttentionOp = defineOp<CachedAttentionAttributes>({
     }
     return [q!, pastKeys!, pastValues!];
   },
-  onnx: (emit, inputs, { attributes: { heads, keyHeads, scale } }) =>
+  onnx: (emit, inputs, { attributes: { heads, keyHeads, scale, window } }) =>
     emit.node(
       'GroupQueryAttention',
       inputs,
-      { num_heads: heads, kv_num_heads: keyHeads, do_rotary: inputs.length > 7 ? 1 : 0, scale: { float: scale } },
+      {
+        num_heads: heads,
+        kv_num_heads: keyHeads,
+        do_rotary: inputs.length > 7 ? 1 : 0,
+        scale: { float: scale },
+        ...(window === undefined ? {} : { local_window_size: window }),
+      },
       { domain: 'com.microsoft', outputs: 3 },
     ),
 });
