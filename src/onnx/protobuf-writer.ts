@@ -1,7 +1,5 @@
 import { InputError } from '../util/errors.js';
-
-/** Protocol Buffers wire types; the two deprecated group types are never written and refused on reading. */
-export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+import { WIRE } from '../util/protobuf-reader.js';
 
 /** No Protocol Buffers message may reach 2 GiB: readers keep its length in a signed 32-bit integer. */
 export const MAX_MESSAGE_BYTES: number = 2 ** 31 - 1;

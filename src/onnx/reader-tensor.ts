@@ -1,5 +1,5 @@
+import type { ProtoReader } from '../util/protobuf-reader.js';
 import { ONNX_DATA_TYPES, type OnnxDataType, type OnnxTensor, onnxDataTypeOf } from './model.js';
-import type { ProtoReader } from './protobuf-reader.js';
 
 /** Everything a `TensorProto` may hold, before it is known which of its fields carries the elements. */
 interface TensorFields {

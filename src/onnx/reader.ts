@@ -1,3 +1,4 @@
+import { ProtoReader } from '../util/protobuf-reader.js';
 import {
   type OnnxAttribute,
   type OnnxDataType,
@@ -8,7 +9,6 @@ import {
   type OnnxValueInfo,
   onnxDataTypeOf,
 } from './model.js';
-import { ProtoReader } from './protobuf-reader.js';
 import { readTensor } from './reader-tensor.js';
 
 /**
@@ -21,7 +21,10 @@ import { readTensor } from './reader-tensor.js';
  */
 export function decodeModel(bytes: Uint8Array, where = 'ONNX model'): OnnxModel {
   // A plain view: Node's Buffer would hand down its own kind, whose slice() shares memory.
-  const reader = new ProtoReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), where);
+  const reader = new ProtoReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
+    file: where,
+    kind: 'ONNX model',
+  });
   let irVersion = 0;
   let producer = '';
   let graph: OnnxGraph | undefined;

@@ -1,5 +1,14 @@
-import { CorruptFileError, InputError } from '../util/errors.js';
-import { WIRE } from './protobuf-writer.js';
+import { CorruptFileError, InputError } from './errors.js';
+
+/** Protocol Buffers wire types; the two deprecated group types are never written and refused on reading. */
+export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/** Where bytes come from, for errors. */
+export interface ProtoSource {
+  readonly file: string;
+  /** What the file should be: `ONNX model`. */
+  readonly kind: string;
+}
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -19,13 +28,12 @@ export class ProtoReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #end: number;
-  readonly #where: string;
+  readonly #source: ProtoSource;
 
-  /** @param where name of the file, for errors. */
-  constructor(bytes: Uint8Array, where: string, start = 0, end: number = bytes.length) {
+  constructor(bytes: Uint8Array, source: ProtoSource, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#where = where;
+    this.#source = source;
     this.#position = start;
     this.#end = end;
   }
@@ -75,7 +83,7 @@ export class ProtoReader {
     this.#expect(WIRE.bytes);
     const length = this.#length();
     const start = this.#take(length);
-    return new ProtoReader(this.#bytes, this.#where, start, start + length);
+    return new ProtoReader(this.#bytes, this.#source, start, start + length);
   }
 
   /** Appends a repeated integer field, packed or one at a time. */
@@ -126,15 +134,17 @@ export class ProtoReader {
 
   /** An error that names the file and the byte. */
   corrupt(what: string): CorruptFileError {
-    return new CorruptFileError(`not a valid ONNX model: ${what}`, {
-      where: `${this.#where}, byte ${this.#position}`,
+    return new CorruptFileError(`not a valid ${this.#source.kind}: ${what}`, {
+      where: `${this.#source.file}, byte ${this.#position}`,
       hint: 'The file is damaged, cut off, or of another kind. Fetch or export it again.',
     });
   }
 
   /** An error about something valid that Athanor does not read. */
   unsupported(what: string): InputError {
-    return new InputError(`cannot read this ONNX model: ${what}`, { where: `${this.#where}, byte ${this.#position}` });
+    return new InputError(`cannot read this ${this.#source.kind}: ${what}`, {
+      where: `${this.#source.file}, byte ${this.#position}`,
+    });
   }
 
   #expect(wire: number): void {
