@@ -32,7 +32,17 @@ export interface Architecture<M extends Module & { readonly config: unknown }> {
   toConfig(config: M['config']): { [key: string]: Json };
   /** The tensors of a checkpoint and where each belongs. */
   names(config: M['config']): readonly TensorPlace[];
-  /** Tensors of a file that may be there and are not needed. */
+  /**
+   * The name in `names` of a tensor that some files call otherwise (another prefix, a name of an older library); every
+   * other name comes back as it is. A file that holds one tensor under two names is refused.
+   */
+  alias?(name: string, config: M['config']): string;
+  /**
+   * The configuration once it is known which tensors the files hold, for what `config.json` does not say (a BERT with or
+   * without a pooler). `held` are names after `alias`.
+   */
+  fitted?(config: M['config'], held: ReadonlySet<string>): M['config'];
+  /** Tensors of a file that may be there and are not needed; names after `alias`. */
   isRedundant(name: string, config: M['config']): boolean;
   /** The model, its weights not set yet. */
   create(config: M['config']): M;

@@ -27,7 +27,9 @@ const PLAIN: Record<FeedForwardConfig['activation'], (x: number) => number> = {
   gelu: (x) => x * normalBelow(x),
   // tanh(u) = 1 − 2/(e²ᵘ + 1)
   geluTanh: (x) => x * (1 - 1 / (Math.exp(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)) + 1)),
+  relu: (x) => Math.max(x, 0),
   reluSquared: (x) => (x > 0 ? x * x : 0),
+  silu: plainSilu,
 };
 
 const POINTS = [-6, -2.5, -1, -0.3, 0, 0.2, 1, 1.7, 3, 8];
@@ -46,7 +48,9 @@ test.each([
 test.each([
   ['gelu', true],
   ['geluTanh', false],
+  ['relu', true],
   ['reluSquared', true],
+  ['silu', false],
 ] as const)('FeedForward with %s and bias: %s', (activation, bias) => {
   const layer = randomize(new FeedForward({ width: 4, hidden: 7, activation, bias }), 1);
   expect(layer.size).toBe(2 * 28 + (bias ? 11 : 0));
