@@ -32,6 +32,8 @@ export interface AttentionConfig {
   readonly queryKeyNorm?: boolean;
   readonly epsilon?: number;
   readonly init?: Initializer;
+  /** Default: as `init`. */
+  readonly queryInit?: Initializer;
   readonly outputInit?: Initializer;
 }
 
@@ -74,7 +76,7 @@ export class Attention extends Module {
   constructor(config: AttentionConfig) {
     super();
     this.config = config;
-    const { width, heads, bias = false, outputBias = bias, init, outputInit } = config;
+    const { width, heads, bias = false, outputBias = bias, init, queryInit = init, outputInit } = config;
     const { keyHeads, headWidth } = this.layout;
     if (!Number.isInteger(headWidth) || !Number.isInteger(heads / keyHeads)) {
       throw new InputError('the heads do not fit', {
@@ -84,7 +86,7 @@ export class Attention extends Module {
       });
     }
     const input = { inputs: width, bias, ...(init ? { init } : {}) };
-    this.q = new Linear({ ...input, outputs: heads * headWidth });
+    this.q = new Linear({ ...input, outputs: heads * headWidth, ...(queryInit ? { init: queryInit } : {}) });
     this.k = new Linear({ ...input, outputs: keyHeads * headWidth });
     this.v = new Linear({ ...input, outputs: keyHeads * headWidth });
     const output = { inputs: heads * headWidth, outputs: width, bias: outputBias };
