@@ -2,15 +2,17 @@ import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
 import { ByteBpe } from './byte-bpe.js';
 import { CharacterTokenizer } from './characters.js';
-import { idAt, listAt, mustBe, objectAt, textAt } from './json-fields.js';
+import { listAt, mustBe, objectAt, textAt } from './json-fields.js';
+import { readNormalizer } from './normalizer.js';
+import { readPostProcessor } from './post-processor.js';
+import { type PreTokenizer, readPreTokenizer, stepsOf } from './pre-tokenizer.js';
 import { GPT2_PATTERN, type Pretokenizer, pretokenizerOf, WHOLE_TEXT } from './pretokenizer.js';
 import { SentencePieceBpe } from './sentencepiece-bpe.js';
-import type { AddedToken, Tokenizer, TokenRoles } from './tokenizer.js';
+import { readSpaceMarks } from './space-marks.js';
+import type { Tokenizer, TokenRoles } from './tokenizer.js';
+import { readAddedTokens, readVocabulary, typeOf } from './tokenizer-json.js';
 
 type JsonObject = { [key: string]: Json };
-
-/** More ids than any vocabulary has; a file must not make us allocate for more. */
-const MAXIMUM_ID = 1 << 22;
 
 /**
  * The tokenizer of a `tokenizer.json` whose model is BPE: byte-level (GPT-2, Llama 3, Qwen, ours), SentencePiece-like
@@ -22,72 +24,32 @@ export function readBpe(root: JsonObject, roles: TokenRoles | undefined): Tokeni
   const model = objectAt(root.model, 'model');
   mustBe(model.continuing_subword_prefix, [undefined, null, ''], 'model.continuing_subword_prefix');
   mustBe(model.end_of_word_suffix, [undefined, null, ''], 'model.end_of_word_suffix');
-  const vocabulary = readVocabulary(model);
+  mustBe(model.dropout, [undefined, null, 0], 'model.dropout');
+  const vocabulary = readVocabulary(model.vocab);
   const addedTokens = readAddedTokens(root, vocabulary);
   const merges = readMerges(model);
-  if (model.byte_fallback === true) {
-    mustBe(typeOf(root.pre_tokenizer), [undefined], 'pre_tokenizer.type');
-    if (merges.length === 0 && typeOf(root.normalizer) === undefined) {
-      return new CharacterTokenizer({ vocabulary, addedTokens, roles });
-    }
-    checkSentencePieceNormalizer(root.normalizer);
-    const ranked = merges.map(([left, right], priority) => ({ left, right, priority }));
-    return new SentencePieceBpe({ vocabulary, merges: ranked, addedTokens, roles });
-  }
-  mustBe(typeOf(root.normalizer), [undefined, 'NFC'], 'normalizer.type');
-  return new ByteBpe({
+  const settings = {
     vocabulary,
-    merges,
     addedTokens,
-    pretokenizer: readPretokenizer(root.pre_tokenizer),
     roles,
+    normalizer: readNormalizer(root.normalizer),
+    postProcessor: readPostProcessor(root.post_processor, vocabulary),
     ignoreMerges: model.ignore_merges === true,
-    normalizeNfc: typeOf(root.normalizer) === 'NFC',
-  });
-}
-
-function typeOf(part: Json | undefined): Json | undefined {
-  return part !== null && typeof part === 'object' && !Array.isArray(part) ? (part.type ?? null) : undefined;
-}
-
-function readVocabulary(model: JsonObject): Map<string, number> {
-  const vocabulary = new Map<string, number>();
-  const seen = new Map<number, string>();
-  for (const [token, value] of Object.entries(objectAt(model.vocab, 'model.vocab'))) {
-    const where = `model.vocab[${JSON.stringify(token)}]`;
-    const id = idAt(value, where, MAXIMUM_ID);
-    const other = seen.get(id);
-    if (other !== undefined) {
-      throw new InputError(`id ${id} belongs to ${JSON.stringify(other)} already`, { where });
+  };
+  const steps = stepsOf(root.pre_tokenizer);
+  if (model.byte_fallback === true) {
+    if (merges.length === 0 && settings.normalizer === undefined && steps.length === 0) {
+      return new CharacterTokenizer(settings);
     }
-    seen.set(id, token);
-    vocabulary.set(token, id);
+    return new SentencePieceBpe({
+      ...settings,
+      merges: merges.map(([left, right], priority) => ({ left, right, priority })),
+      cuts: steps.map((step, i) => readSpaceMarks(step, `pre_tokenizer[${i}]`)),
+      keepsLeadingSpace: keepsLeadingSpace(root.decoder),
+    });
   }
-  return vocabulary;
-}
-
-/** Adds the added tokens to the vocabulary too. */
-function readAddedTokens(root: JsonObject, vocabulary: Map<string, number>): AddedToken[] {
-  const tokenOf = new Map([...vocabulary].map(([token, id]) => [id, token]));
-  return listAt(root.added_tokens ?? [], 'added_tokens').map((value, i) => {
-    const where = `added_tokens[${i}]`;
-    const entry = objectAt(value, where);
-    const id = idAt(entry.id, `${where}.id`, MAXIMUM_ID);
-    const content = textAt(entry.content, `${where}.content`);
-    for (const flag of ['single_word', 'lstrip', 'rstrip']) mustBe(entry[flag], [undefined, false], `${where}.${flag}`);
-    const known = vocabulary.get(content);
-    const other = tokenOf.get(id);
-    if (content === '' || (known ?? id) !== id || (other ?? content) !== content) {
-      throw new InputError('an added token collides with another token', {
-        where,
-        expected: `${JSON.stringify(content)} and ${id} to belong together alone`,
-        got: `id ${known ?? id} and the text ${JSON.stringify(other ?? content)}`,
-      });
-    }
-    vocabulary.set(content, id);
-    tokenOf.set(id, content);
-    return { id, content, special: entry.special === true };
-  });
+  checkByteLevelDecoder(root.decoder);
+  return new ByteBpe({ ...settings, merges, ...readByteLevel(steps) });
 }
 
 function readMerges(model: JsonObject): [string, string][] {
@@ -105,43 +67,69 @@ function readMerges(model: JsonObject): [string, string][] {
   });
 }
 
-function readPretokenizer(value: Json | undefined): Pretokenizer {
-  const where = 'pre_tokenizer';
-  const part = objectAt(value, where);
-  const steps = part.type === 'Sequence' ? listAt(part.pretokenizers, `${where}.pretokenizers`) : [part];
-  const split = steps.length === 2 ? objectAt(steps[0], `${where}.pretokenizers[0]`) : undefined;
-  const byteLevel = objectAt(steps.at(-1), `${where}.pretokenizers`);
-  if (steps.length > 2 || byteLevel.type !== 'ByteLevel' || (split !== undefined && split.type !== 'Split')) {
-    throw new InputError('these pre-tokenizers are not supported', {
-      where,
-      expected: 'ByteLevel, or one Split and then ByteLevel',
-      got: steps.map((step) => String(typeOf(step))).join(', '),
-    });
-  }
-  mustBe(byteLevel.add_prefix_space, [false], 'ByteLevel.add_prefix_space');
-  const useRegex = byteLevel.use_regex !== false;
-  if (split === undefined) return useRegex ? pretokenizerOf(GPT2_PATTERN) : WHOLE_TEXT;
-  mustBe(useRegex, [false], 'ByteLevel.use_regex');
-  mustBe(split.behavior, ['Isolated'], 'Split.behavior');
-  mustBe(split.invert, [undefined, false], 'Split.invert');
-  return pretokenizerOf(textAt(objectAt(split.pattern, 'Split.pattern').Regex, 'Split.pattern.Regex'), 'Split.pattern');
+interface ByteLevelCut {
+  readonly cuts: readonly PreTokenizer[];
+  readonly pretokenizer: Pretokenizer;
+  readonly addPrefixSpace: boolean;
 }
 
-function checkSentencePieceNormalizer(value: Json | undefined): void {
-  const isSupported =
-    JSON.stringify(value) ===
-    JSON.stringify({
-      type: 'Sequence',
-      normalizers: [
-        { type: 'Prepend', prepend: '\u2581' },
-        { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' },
-      ],
-    });
-  if (!isSupported) {
-    throw new InputError('this normalizer is not supported with byte fallback', {
-      where: 'normalizer',
-      expected: 'Prepend "▁" and Replace " " by "▁", as Llama 2 has',
-      got: JSON.stringify(value ?? null).slice(0, 200),
+/** The steps of byte-level BPE: any cuts, then ByteLevel. */
+function readByteLevel(steps: readonly JsonObject[]): ByteLevelCut {
+  const where = 'pre_tokenizer';
+  const byteLevel = steps.at(-1);
+  if (byteLevel === undefined || byteLevel.type !== 'ByteLevel') {
+    throw new InputError('these pre-tokenizers are not supported without byte fallback', {
+      where,
+      expected: 'ByteLevel at the end',
+      got: steps.map((step) => String(typeOf(step))).join(', ') || 'nothing',
     });
   }
+  mustBe(byteLevel.add_prefix_space, [true, false], 'ByteLevel.add_prefix_space');
+  const addPrefixSpace = byteLevel.add_prefix_space === true;
+  const useRegex = byteLevel.use_regex !== false;
+  const split = steps.at(-2);
+  // The usual cut by one pattern has a fast way.
+  const pattern = objectAt(split?.pattern ?? {}, 'Split.pattern').Regex;
+  const isPlain = split?.type === 'Split' && split.behavior === 'Isolated' && split.invert !== true;
+  if (!addPrefixSpace && !useRegex && isPlain && pattern !== undefined) {
+    const pretokenizer = pretokenizerOf(textAt(pattern, 'Split.pattern.Regex'), 'Split.pattern');
+    return { cuts: readCuts(steps.slice(0, -2)), pretokenizer, addPrefixSpace };
+  }
+  const pretokenizer = useRegex ? pretokenizerOf(GPT2_PATTERN) : WHOLE_TEXT;
+  return { cuts: readCuts(steps.slice(0, -1)), pretokenizer, addPrefixSpace };
+}
+
+function readCuts(steps: readonly JsonObject[]): PreTokenizer[] {
+  return steps.map((step, i) => readPreTokenizer(step, `pre_tokenizer[${i}]`));
+}
+
+/** The types of a decoder's steps. */
+function decoderTypes(decoder: Json | undefined): string[] {
+  if (decoder === undefined || decoder === null) return [];
+  const part = objectAt(decoder, 'decoder');
+  const steps = part.type === 'Sequence' ? listAt(part.decoders, 'decoder.decoders') : [part];
+  return steps.map((step) => String(typeOf(step)));
+}
+
+function checkByteLevelDecoder(decoder: Json | undefined): void {
+  const types = decoderTypes(decoder);
+  if (types.length > 1 || (types[0] ?? 'ByteLevel') !== 'ByteLevel') {
+    throw new InputError('this decoder is not supported without byte fallback', {
+      where: 'decoder',
+      expected: 'ByteLevel',
+      got: types.join(', '),
+    });
+  }
+}
+
+/** Whether the decoder leaves the first space of a text. */
+function keepsLeadingSpace(decoder: Json | undefined): boolean {
+  const types = decoderTypes(decoder).join(', ');
+  if (types === 'Replace, ByteFallback, Fuse, Strip' || types === '') return false;
+  if (types === 'Replace, ByteFallback, Fuse' || types === 'ByteFallback, Fuse') return true;
+  throw new InputError('this decoder is not supported with byte fallback', {
+    where: 'decoder',
+    expected: 'Replace, ByteFallback, Fuse, and Strip where a space was put before the text',
+    got: types,
+  });
 }

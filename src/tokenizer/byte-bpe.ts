@@ -1,36 +1,30 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
-import { AddedTokenSplitter, addedTokensToJson } from './added-tokens.js';
+import { BaseTokenizer, type TokenizerParts, type TokenizerSettings } from './base-tokenizer.js';
+import { bpeModelToJson } from './bpe-model.js';
 import { alphabetToBytes, BYTE_TO_CHARACTER } from './byte-alphabet.js';
-import { GenerationCache, IdList, wellFormed } from './encoding-buffers.js';
-import { PairMerger } from './pair-merger.js';
-import type { Pretokenizer } from './pretokenizer.js';
-import { TokenTable } from './token-table.js';
-import {
-  type AddedToken,
-  type DecodeOptions,
-  type EncodeOptions,
-  roleIds,
-  type Tokenizer,
-  type TokenRoles,
-} from './tokenizer.js';
+import { GenerationCache, type IdList } from './encoding-buffers.js';
+import { buildMerger, type PairMerger } from './pair-merger.js';
+import { cutBy, type PreTokenizer } from './pre-tokenizer.js';
+import { GPT2_PATTERN, type Pretokenizer, WHOLE_TEXT } from './pretokenizer.js';
 
 /** Pretokens up to this length are remembered. */
 const CACHED_LENGTH = 64;
 const CACHE_CAPACITY = 1 << 16;
 
-export interface ByteBpeDefinition {
+export interface ByteBpeDefinition extends TokenizerSettings {
   /** Every token to its id: ordinary ones in GPT-2's byte alphabet, added ones as they are. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** Pairs of tokens in the order in which they were learned. */
   readonly merges: readonly (readonly [string, string])[];
-  readonly addedTokens: readonly AddedToken[];
+  /** The last cut, behind `cuts`. */
   readonly pretokenizer: Pretokenizer;
-  readonly roles?: TokenRoles | undefined;
+  /** Cuts before the last one (digits one by one …). */
+  readonly cuts?: readonly PreTokenizer[] | undefined;
+  /** A space is put before every section that has none (RoBERTa may); it stays when decoded. */
+  readonly addPrefixSpace?: boolean;
   /** A pretoken that is a token is taken whole, whatever the merges say (Llama 3). */
   readonly ignoreMerges?: boolean;
-  /** Normalise text to NFC first (Qwen); then text comes back normalised. */
-  readonly normalizeNfc?: boolean;
 }
 
 /**
@@ -38,14 +32,9 @@ export interface ByteBpeDefinition {
  * written in UTF-8, and its bytes are merged pair by pair in the order in which the merges were learned. Every text
  * can be said, and comes back exactly.
  */
-export class ByteBpe implements Tokenizer {
+export class ByteBpe extends BaseTokenizer {
   readonly kind = 'byte-bpe';
-  readonly bosId: number | undefined;
-  readonly eosId: number | undefined;
-  readonly padId: number | undefined;
   readonly definition: ByteBpeDefinition;
-  private readonly table: TokenTable;
-  private readonly splitter: AddedTokenSplitter;
   private readonly merger: PairMerger;
   private readonly byteIds = new Int32Array(256).fill(-1);
   private readonly wholePretokens: ReadonlyMap<string, number> | undefined;
@@ -56,20 +45,13 @@ export class ByteBpe implements Tokenizer {
 
   /** @throws {InputError} if a merge names a token that the vocabulary lacks, or a byte has no token. */
   constructor(definition: ByteBpeDefinition) {
+    const { vocabulary, merges } = definition;
+    super(bytesOf(definition), definition);
     this.definition = definition;
-    const { vocabulary, addedTokens } = definition;
-    const added = new Set(addedTokens.map((token) => token.content));
-    const bytes: (Uint8Array | undefined)[] = [];
-    for (const [token, id] of vocabulary) {
-      const tokenBytes = added.has(token) ? undefined : alphabetToBytes(token);
-      if (tokenBytes === undefined && !added.has(token)) {
-        throw new InputError('is not written in the byte alphabet', { where: `token ${JSON.stringify(token)}` });
-      }
-      bytes[id] = tokenBytes;
-    }
-    this.table = new TokenTable(bytes, addedTokens);
-    this.splitter = new AddedTokenSplitter(addedTokens);
-    this.merger = buildMerger(definition);
+    this.merger = buildMerger(
+      vocabulary,
+      merges.map(([left, right], priority) => ({ left, right, priority })),
+    );
     for (let byte = 0; byte < 256; byte++) {
       const id = vocabulary.get(BYTE_TO_CHARACTER[byte]!);
       // 0xC0, 0xC1 and 0xF5 to 0xFF are in no UTF-8 text.
@@ -82,77 +64,46 @@ export class ByteBpe implements Tokenizer {
       this.byteIds[byte] = id ?? -1;
     }
     this.wholePretokens = definition.ignoreMerges ? vocabulary : undefined;
-    const { bosId, eosId, padId } = roleIds(this.table.specialTokens, definition.roles);
-    this.bosId = bosId;
-    this.eosId = eosId;
-    this.padId = padId;
   }
 
-  get vocabularySize(): number {
-    return this.table.size;
+  /** A space put before a text, and what a normaliser rewrote, stay when decoded. */
+  get isLossy(): boolean {
+    return this.definition.addPrefixSpace === true || this.definition.normalizer !== undefined;
   }
 
-  get specialTokens(): ReadonlyMap<string, number> {
-    return this.table.specialTokens;
-  }
-
-  encode(text: string, { allowSpecial = false }: EncodeOptions = {}): Int32Array {
-    const ids = new IdList(16 + (text.length >> 1));
-    this.splitter.split(
-      wellFormed(text),
-      allowSpecial,
-      (section) => this.encodeSection(section, ids),
-      (id) => ids.push(id),
-    );
-    return ids.toArray();
-  }
-
-  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    return this.table.decode(ids, options, this);
-  }
-
-  tokenBytes(id: number): Uint8Array {
-    return this.table.tokenBytes(id);
-  }
-
-  toJson(): Json {
-    const { vocabulary, merges, addedTokens, pretokenizer, ignoreMerges = false, normalizeNfc } = this.definition;
-    // No prototype: a token may be called __proto__.
-    const vocab: { [token: string]: Json } = Object.create(null);
-    for (const [token, id] of vocabulary) vocab[token] = id;
+  protected parts(): TokenizerParts {
+    const {
+      vocabulary,
+      merges,
+      pretokenizer,
+      cuts = [],
+      ignoreMerges = false,
+      addPrefixSpace = false,
+    } = this.definition;
+    const isInside = pretokenizer.pattern === GPT2_PATTERN || pretokenizer === WHOLE_TEXT;
+    const byteLevel = (useRegex: boolean): Json => ({
+      type: 'ByteLevel',
+      add_prefix_space: addPrefixSpace,
+      trim_offsets: true,
+      use_regex: useRegex,
+    });
+    const split = { type: 'Split', pattern: { Regex: pretokenizer.pattern }, behavior: 'Isolated', invert: false };
+    // With a space to put in, the cut must follow it: the file can say that of GPT-2's pattern alone.
+    const last = addPrefixSpace && isInside ? [byteLevel(pretokenizer !== WHOLE_TEXT)] : [split, byteLevel(false)];
     return {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(addedTokens),
-      normalizer: normalizeNfc ? { type: 'NFC' } : null,
-      pre_tokenizer: {
-        type: 'Sequence',
-        pretokenizers: [
-          { type: 'Split', pattern: { Regex: pretokenizer.pattern }, behavior: 'Isolated', invert: false },
-          { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-        ],
-      },
-      post_processor: null,
+      preTokenizer: { type: 'Sequence', pretokenizers: [...cuts.map(({ json }) => json), ...last] },
       decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: ignoreMerges,
-        vocab,
-        merges: merges.map(([left, right]) => `${left} ${right}`),
-      },
+      model: bpeModelToJson(vocabulary, merges, { ignore_merges: ignoreMerges }),
     };
   }
 
-  private encodeSection(section: string, ids: IdList): void {
-    const text = this.definition.normalizeNfc ? section.normalize('NFC') : section;
-    const { pretokenizer } = this.definition;
+  protected encodeSection(section: string, ids: IdList, isFirst: boolean): void {
+    cutBy(this.definition.cuts, section, isFirst, (piece) => this.encodePiece(piece, ids));
+  }
+
+  private encodePiece(piece: string, ids: IdList): void {
+    const { pretokenizer, addPrefixSpace } = this.definition;
+    const text = addPrefixSpace && !piece.startsWith(' ') ? ` ${piece}` : piece;
     for (let start = 0; start < text.length; ) {
       const end = pretokenizer.end(text, start);
       const pretoken = text.slice(start, end);
@@ -189,24 +140,16 @@ export class ByteBpe implements Tokenizer {
   }
 }
 
-function buildMerger({ vocabulary, merges }: ByteBpeDefinition): PairMerger {
-  const left = new Int32Array(merges.length);
-  const right = new Int32Array(merges.length);
-  const merged = new Int32Array(merges.length);
-  const id = (token: string, merge: number): number => {
-    const found = vocabulary.get(token);
-    if (found === undefined) {
-      throw new InputError('a merge needs a token that the vocabulary lacks', {
-        where: `merge ${merge}`,
-        expected: `a token ${JSON.stringify(token)}`,
-      });
+/** What each token stands for. @throws {InputError} if a token is not written in the byte alphabet. */
+function bytesOf({ vocabulary, addedTokens }: ByteBpeDefinition): (Uint8Array | undefined)[] {
+  const added = new Set(addedTokens.map((token) => token.content));
+  const bytes: (Uint8Array | undefined)[] = [];
+  for (const [token, id] of vocabulary) {
+    const tokenBytes = added.has(token) ? undefined : alphabetToBytes(token);
+    if (tokenBytes === undefined && !added.has(token)) {
+      throw new InputError('is not written in the byte alphabet', { where: `token ${JSON.stringify(token)}` });
     }
-    return found;
-  };
-  merges.forEach(([first, second], i) => {
-    left[i] = id(first, i);
-    right[i] = id(second, i);
-    merged[i] = id(first + second, i);
-  });
-  return new PairMerger({ left, right, merged, priority: Int32Array.from(merges.keys()) });
+    bytes[id] = tokenBytes;
+  }
+  return bytes;
 }

@@ -1,23 +1,14 @@
 import { InputError } from '../util/errors.js';
-import type { Json } from '../util/json.js';
-import { AddedTokenSplitter, addedTokensToJson, numberSpecialTokens } from './added-tokens.js';
+import { AddedTokenSplitter, numberSpecialTokens } from './added-tokens.js';
+import { BaseTokenizer, type TokenizerParts, type TokenizerSettings } from './base-tokenizer.js';
+import { bpeModelToJson } from './bpe-model.js';
 import { byteToken, isByteToken } from './byte-fallback.js';
-import { IdList, wellFormed } from './encoding-buffers.js';
-import { TokenTable } from './token-table.js';
-import {
-  type AddedToken,
-  type DecodeOptions,
-  type EncodeOptions,
-  roleIds,
-  type Tokenizer,
-  type TokenRoles,
-} from './tokenizer.js';
+import { type IdList, wellFormed } from './encoding-buffers.js';
+import type { TokenRoles } from './tokenizer.js';
 
-export interface CharacterDefinition {
+export interface CharacterDefinition extends TokenizerSettings {
   /** Every token to its id: characters, the 256 byte tokens `<0x00>` to `<0xFF>`, added tokens. */
   readonly vocabulary: ReadonlyMap<string, number>;
-  readonly addedTokens: readonly AddedToken[];
-  readonly roles?: TokenRoles | undefined;
 }
 
 /**
@@ -25,108 +16,57 @@ export interface CharacterDefinition {
  * UTF-8, so every text can be said and comes back exactly. As a `tokenizer.json` it is BPE without merges and with
  * byte fallback.
  */
-export class CharacterTokenizer implements Tokenizer {
+export class CharacterTokenizer extends BaseTokenizer {
   readonly kind = 'character';
-  readonly bosId: number | undefined;
-  readonly eosId: number | undefined;
-  readonly padId: number | undefined;
   readonly definition: CharacterDefinition;
-  private readonly table: TokenTable;
-  private readonly splitter: AddedTokenSplitter;
   private readonly characterIds = new Map<number, number>();
   private readonly byteIds = new Int32Array(256);
   private readonly encoder = new TextEncoder();
 
   /** @throws {InputError} if a token is not one character, or a byte token is missing. */
   constructor(definition: CharacterDefinition) {
-    this.definition = definition;
     const { vocabulary, addedTokens } = definition;
     const added = new Set(addedTokens.map((token) => token.content));
     const bytes: (Uint8Array | undefined)[] = [];
+    for (const [token, id] of vocabulary) bytes[id] = added.has(token) ? undefined : bytesOf(token);
+    super(bytes, definition);
+    this.definition = definition;
     for (const [token, id] of vocabulary) {
-      if (added.has(token)) {
-        bytes[id] = undefined;
-      } else if (isByteToken(token)) {
-        bytes[id] = Uint8Array.of(Number.parseInt(token.slice(3, 5), 16));
-      } else {
-        const codePoint = token.codePointAt(0);
-        if (codePoint === undefined || String.fromCodePoint(codePoint) !== token) {
-          throw new InputError('is not one character', { where: `token ${JSON.stringify(token)}` });
-        }
-        this.characterIds.set(codePoint, id);
-        bytes[id] = this.encoder.encode(token);
-      }
+      if (!added.has(token) && !isByteToken(token)) this.characterIds.set(token.codePointAt(0)!, id);
     }
     for (let byte = 0; byte < 256; byte++) {
       const id = vocabulary.get(byteToken(byte));
       if (id === undefined) throw new InputError('the vocabulary lacks a byte token', { where: byteToken(byte) });
       this.byteIds[byte] = id;
     }
-    this.table = new TokenTable(bytes, addedTokens);
-    this.splitter = new AddedTokenSplitter(addedTokens);
-    const { bosId, eosId, padId } = roleIds(this.table.specialTokens, definition.roles);
-    this.bosId = bosId;
-    this.eosId = eosId;
-    this.padId = padId;
   }
 
-  get vocabularySize(): number {
-    return this.table.size;
+  protected encodeSection(section: string, ids: IdList): void {
+    for (let i = 0; i < section.length; i++) {
+      const codePoint = section.codePointAt(i)!;
+      if (codePoint > 0xffff) i++;
+      const id = this.characterIds.get(codePoint);
+      if (id !== undefined) ids.push(id);
+      else for (const byte of this.encoder.encode(String.fromCodePoint(codePoint))) ids.push(this.byteIds[byte]!);
+    }
   }
 
-  get specialTokens(): ReadonlyMap<string, number> {
-    return this.table.specialTokens;
-  }
-
-  encode(text: string, { allowSpecial = false }: EncodeOptions = {}): Int32Array {
-    const ids = new IdList(16 + text.length);
-    const encodeSection = (section: string): void => {
-      for (let i = 0; i < section.length; i++) {
-        const codePoint = section.codePointAt(i)!;
-        if (codePoint > 0xffff) i++;
-        const id = this.characterIds.get(codePoint);
-        if (id !== undefined) ids.push(id);
-        else for (const byte of this.encoder.encode(String.fromCodePoint(codePoint))) ids.push(this.byteIds[byte]!);
-      }
-    };
-    this.splitter.split(wellFormed(text), allowSpecial, encodeSection, (id) => ids.push(id));
-    return ids.toArray();
-  }
-
-  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    return this.table.decode(ids, options, this);
-  }
-
-  tokenBytes(id: number): Uint8Array {
-    return this.table.tokenBytes(id);
-  }
-
-  toJson(): Json {
-    const vocab: { [token: string]: Json } = Object.create(null);
-    for (const [token, id] of this.definition.vocabulary) vocab[token] = id;
+  protected parts(): TokenizerParts {
     return {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(this.definition.addedTokens),
-      normalizer: null,
-      pre_tokenizer: null,
-      post_processor: null,
+      preTokenizer: null,
       decoder: { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, { type: 'Fuse' }] },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: true,
-        ignore_merges: false,
-        vocab,
-        merges: [],
-      },
+      model: bpeModelToJson(this.definition.vocabulary, [], { byte_fallback: true }),
     };
   }
+}
+
+function bytesOf(token: string): Uint8Array {
+  if (isByteToken(token)) return Uint8Array.of(Number.parseInt(token.slice(3, 5), 16));
+  const codePoint = token.codePointAt(0);
+  if (codePoint === undefined || String.fromCodePoint(codePoint) !== token) {
+    throw new InputError('is not one character', { where: `token ${JSON.stringify(token)}` });
+  }
+  return new TextEncoder().encode(token);
 }
 
 export interface CharacterTrainingOptions {

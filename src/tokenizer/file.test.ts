@@ -54,7 +54,7 @@ describe('saveTokenizer and loadTokenizer', () => {
 describe('tokenizerFromJson', () => {
   const damages: [name: string, damage: (root: Loose) => void, message: RegExp][] = [
     ['no model', (root) => delete root.model, /there is no model/],
-    ['another type', (root) => set(root.model!, 'type', 'Unigram'), /model\.type.*not supported[\s\S]*"Unigram"/],
+    ['another type', (root) => set(root.model!, 'type', 'WordLevel'), /model\.type.*not supported[\s\S]*"WordLevel"/],
     ['vocabulary as a list', (root) => set(root.model!, 'vocab', []), /model\.vocab.*\n.*an object/],
     ['negative id', (root) => set(root.model!.vocab!, 'a', -1), /model\.vocab\["a"\]/],
     ['huge id', (root) => set(root.model!.vocab!, 'a', 2 ** 31), /whole number from 0/],
@@ -67,8 +67,14 @@ describe('tokenizerFromJson', () => {
     ['a suffix', (root) => set(root.model!, 'end_of_word_suffix', '</w>'), /end_of_word_suffix: this setting/],
     ['an added token without text', (root) => set(root.added_tokens![0]!, 'content', ''), /collides/],
     ['an added token elsewhere', (root) => set(root.added_tokens![0]!, 'id', 9), /added_tokens\[0\].*collides/],
-    ['an added token that strips', (root) => set(root.added_tokens![0]!, 'lstrip', true), /added_tokens\[0\]\.lstrip/],
-    ['another normalizer', (root) => set(root, 'normalizer', { type: 'Lowercase' }), /normalizer\.type/],
+    ['another normalizer', (root) => set(root, 'normalizer', { type: 'Nmt' }), /normalizer\.type/],
+    ['another decoder', (root) => set(root, 'decoder', { type: 'CTC' }), /decoder: this decoder.*\n.*ByteLevel\n.*CTC/],
+    ['dropout', (root) => set(root.model!, 'dropout', 0.1), /model\.dropout/],
+    [
+      'another post-processor',
+      (root) => set(root, 'post_processor', { type: 'Magic' }),
+      /post_processor\.type.*\n.*TemplateProcessing/,
+    ],
     [
       'another pretokenizer',
       (root) => set(root, 'pre_tokenizer', { type: 'Whitespace' }),

@@ -5,11 +5,17 @@ import { writeFileAtomic } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { readBpe } from './bpe-json.js';
 import type { Tokenizer, TokenRoles } from './tokenizer.js';
+import { readUnigram } from './unigram-json.js';
+import { readWordPiece } from './wordpiece-json.js';
 
 type Reader = (root: { [key: string]: Json }, roles: TokenRoles | undefined) => Tokenizer;
 
 /** What reads each `model.type` of a `tokenizer.json`. */
-const READERS: ReadonlyMap<string, Reader> = new Map([['BPE', readBpe]]);
+const READERS: ReadonlyMap<string, Reader> = new Map([
+  ['BPE', readBpe],
+  ['Unigram', readUnigram],
+  ['WordPiece', readWordPiece],
+]);
 
 /**
  * Reads a tokenizer from a `tokenizer.json` or from a folder that holds one. The roles of tokens (`bos_token` …) come

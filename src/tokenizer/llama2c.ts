@@ -1,7 +1,8 @@
 import { CorruptFileError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
 import { byteToken } from './byte-fallback.js';
-import { type PieceMerge, SentencePieceBpe } from './sentencepiece-bpe.js';
+import type { PieceMerge } from './pair-merger.js';
+import { SentencePieceBpe } from './sentencepiece-bpe.js';
 import type { AddedToken } from './tokenizer.js';
 
 const MAXIMUM_VOCABULARY = 1 << 20;

@@ -1,3 +1,5 @@
+import { InputError } from '../util/errors.js';
+
 /** Pretokens up to this many symbols are merged by scanning; longer ones through a heap. */
 const SCAN_LIMIT = 96;
 const NONE = 0x7fffffff;
@@ -116,6 +118,34 @@ export class PairMerger {
     }
     return count;
   }
+}
+
+/** A merge of two tokens into `left + right`. */
+export interface PieceMerge {
+  readonly left: string;
+  readonly right: string;
+  /** The lowest goes first; of equal ones the leftmost in the text. */
+  readonly priority: number;
+}
+
+/** The merger of a vocabulary. @throws {InputError} if a merge names a token that the vocabulary lacks. */
+export function buildMerger(vocabulary: ReadonlyMap<string, number>, merges: readonly PieceMerge[]): PairMerger {
+  const id = (token: string, merge: number): number => {
+    const found = vocabulary.get(token);
+    if (found === undefined) {
+      throw new InputError('a merge needs a token that the vocabulary lacks', {
+        where: `merge ${merge}`,
+        expected: `a token ${JSON.stringify(token)}`,
+      });
+    }
+    return found;
+  };
+  return new PairMerger({
+    left: Int32Array.from(merges, ({ left }, i) => id(left, i)),
+    right: Int32Array.from(merges, ({ right }, i) => id(right, i)),
+    merged: Int32Array.from(merges, ({ left, right }, i) => id(left + right, i)),
+    priority: Int32Array.from(merges, ({ priority }) => priority),
+  });
 }
 
 /** A binary heap of numbers, the smallest on top. */

@@ -26,6 +26,18 @@ export function translatePattern(pattern: string, where: string): RegExp {
   }
 }
 
+/** A text as a pattern that matches it alone. @throws {InputError} if it is empty or too long. */
+export function literalPattern(text: string, where: string): RegExp {
+  if (text === '' || text.length > MAXIMUM_LENGTH) {
+    throw new InputError('the pattern is not usable', {
+      where,
+      expected: `1 to ${MAXIMUM_LENGTH} characters`,
+      got: `${text.length}`,
+    });
+  }
+  return new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'gu');
+}
+
 function translate(pattern: string): string {
   let out = '';
   let inClass = false;

@@ -1,37 +1,37 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
-import { AddedTokenSplitter, addedTokensToJson } from './added-tokens.js';
+import { BaseTokenizer, type TokenizerParts, type TokenizerSettings } from './base-tokenizer.js';
+import { bpeModelToJson } from './bpe-model.js';
 import { byteToken, isByteToken } from './byte-fallback.js';
-import { IdList, wellFormed } from './encoding-buffers.js';
-import { PairMerger } from './pair-merger.js';
-import { TokenTable } from './token-table.js';
-import {
-  type AddedToken,
-  type DecodeOptions,
-  type EncodeOptions,
-  roleIds,
-  type Tokenizer,
-  type TokenRoles,
-} from './tokenizer.js';
+import type { IdList } from './encoding-buffers.js';
+import { readNormalizer } from './normalizer.js';
+import { buildMerger, type PairMerger, type PieceMerge } from './pair-merger.js';
+import { surroundWith } from './post-processor.js';
+import { cutBy, type PreTokenizer, stepsToJson } from './pre-tokenizer.js';
 
 /** SentencePiece writes a space as U+2581. */
 const SPACE = '\u2581';
 
-/** A merge of two tokens into `left + right`. */
-export interface PieceMerge {
-  readonly left: string;
-  readonly right: string;
-  /** The lowest goes first; of equal ones the leftmost in the text. */
-  readonly priority: number;
-}
-
-export interface SentencePieceDefinition {
+export interface SentencePieceDefinition extends TokenizerSettings {
   /** Every token to its id: pieces (a space is `▁`), the 256 byte tokens, added tokens. */
   readonly vocabulary: ReadonlyMap<string, number>;
   readonly merges: readonly PieceMerge[];
-  readonly addedTokens: readonly AddedToken[];
-  readonly roles?: TokenRoles | undefined;
+  /** Where spaces become `▁` in a step behind the normaliser. Default: the normaliser does it. */
+  readonly cuts?: readonly PreTokenizer[] | undefined;
+  /** The space that encoding put before the text stays when decoded: where encoding puts none. Default false. */
+  readonly keepsLeadingSpace?: boolean;
+  /** A piece that is a token is taken whole, whatever the merges say. */
+  readonly ignoreMerges?: boolean;
 }
+
+/** A space before every section, and `▁` for all of them: Llama 1 and 2, and the default. */
+const SPACE_BEFORE: Json = {
+  type: 'Sequence',
+  normalizers: [
+    { type: 'Prepend', prepend: SPACE },
+    { type: 'Replace', pattern: { String: ' ' }, content: SPACE },
+  ],
+};
 
 /**
  * BPE as SentencePiece does it (Kudo and Richardson, 2018): a space is put before the text, spaces become `▁`, and
@@ -39,141 +39,81 @@ export interface SentencePieceDefinition {
  *
  * A text that holds `▁` itself comes back with spaces there.
  */
-export class SentencePieceBpe implements Tokenizer {
+export class SentencePieceBpe extends BaseTokenizer {
   readonly kind = 'sentencepiece-bpe';
-  readonly dropsLeadingSpace = true;
-  readonly bosId: number | undefined;
-  readonly eosId: number | undefined;
-  readonly padId: number | undefined;
+  readonly dropsLeadingSpace: boolean;
   readonly definition: SentencePieceDefinition;
-  private readonly table: TokenTable;
-  private readonly splitter: AddedTokenSplitter;
   private readonly merger: PairMerger;
   private readonly byteIds = new Int32Array(256);
   private readonly encoder = new TextEncoder();
 
   /** @throws {InputError} if a byte token is missing or a merge names a token that the vocabulary lacks. */
   constructor(definition: SentencePieceDefinition) {
-    this.definition = definition;
-    const { vocabulary, addedTokens, merges } = definition;
+    const { vocabulary, merges, addedTokens, normalizer, postProcessor, cuts, roles } = definition;
     const bytes: (Uint8Array | undefined)[] = [];
-    for (const [token, id] of vocabulary) {
-      bytes[id] = isByteToken(token)
-        ? Uint8Array.of(Number.parseInt(token.slice(3, 5), 16))
-        : this.encoder.encode(token.replaceAll(SPACE, ' '));
-    }
+    for (const [token, id] of vocabulary) bytes[id] = bytesOf(token);
+    const bos = addedTokens.find(({ content }) => content === roles?.bos);
+    super(bytes, {
+      addedTokens,
+      roles,
+      normalizer: normalizer ?? (cuts === undefined ? readNormalizer(SPACE_BEFORE) : undefined),
+      postProcessor: postProcessor ?? (bos === undefined ? undefined : surroundWith([[bos.content, bos.id]], [])),
+    });
+    this.definition = definition;
+    this.dropsLeadingSpace = definition.keepsLeadingSpace !== true;
     for (let byte = 0; byte < 256; byte++) {
       const id = vocabulary.get(byteToken(byte));
       if (id === undefined) throw new InputError('the vocabulary lacks a byte token', { where: byteToken(byte) });
       this.byteIds[byte] = id;
     }
-    this.table = new TokenTable(bytes, addedTokens);
-    this.splitter = new AddedTokenSplitter(addedTokens);
-    const id = (token: string): number => {
-      const found = vocabulary.get(token);
-      if (found === undefined) {
-        throw new InputError('a merge needs a token that the vocabulary lacks', { where: JSON.stringify(token) });
-      }
-      return found;
-    };
-    this.merger = new PairMerger({
-      left: Int32Array.from(merges, (merge) => id(merge.left)),
-      right: Int32Array.from(merges, (merge) => id(merge.right)),
-      merged: Int32Array.from(merges, (merge) => id(merge.left + merge.right)),
-      priority: Int32Array.from(merges, (merge) => merge.priority),
-    });
-    const { bosId, eosId, padId } = roleIds(this.table.specialTokens, definition.roles);
-    this.bosId = bosId;
-    this.eosId = eosId;
-    this.padId = padId;
+    this.merger = buildMerger(vocabulary, merges);
   }
 
-  get vocabularySize(): number {
-    return this.table.size;
+  protected encodeSection(section: string, ids: IdList, isFirst: boolean): void {
+    cutBy(this.definition.cuts, section, isFirst, (piece) => this.encodePiece(piece, ids));
   }
 
-  get specialTokens(): ReadonlyMap<string, number> {
-    return this.table.specialTokens;
+  private encodePiece(piece: string, ids: IdList): void {
+    const { vocabulary, ignoreMerges } = this.definition;
+    const whole = ignoreMerges === true ? vocabulary.get(piece) : undefined;
+    if (whole !== undefined) {
+      ids.push(whole);
+      return;
+    }
+    const symbols = new Int32Array(3 * piece.length);
+    let length = 0;
+    for (const character of piece) {
+      const id = vocabulary.get(character);
+      if (id !== undefined) symbols[length++] = id;
+      else for (const byte of this.encoder.encode(character)) symbols[length++] = this.byteIds[byte]!;
+    }
+    ids.append(symbols, this.merger.merge(symbols, length));
   }
 
-  /** The ids of a text; the token that opens a document (`bosId`) is not added. */
-  encode(text: string, { allowSpecial = false }: EncodeOptions = {}): Int32Array {
-    const ids = new IdList(16 + (text.length >> 1));
-    const encodeSection = (section: string): void => {
-      const marked = SPACE + section.replaceAll(' ', SPACE);
-      const symbols = new Int32Array(3 * marked.length);
-      let length = 0;
-      for (const character of marked) {
-        const id = this.definition.vocabulary.get(character);
-        if (id !== undefined) symbols[length++] = id;
-        else for (const byte of this.encoder.encode(character)) symbols[length++] = this.byteIds[byte]!;
-      }
-      ids.append(symbols, this.merger.merge(symbols, length));
-    };
-    this.splitter.split(wellFormed(text), allowSpecial, encodeSection, (id) => ids.push(id));
-    return ids.toArray();
-  }
-
-  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    return this.table.decode(ids, options, this);
-  }
-
-  tokenBytes(id: number): Uint8Array {
-    return this.table.tokenBytes(id);
-  }
-
-  toJson(): Json {
-    const { vocabulary, addedTokens, roles } = this.definition;
-    const vocab: { [token: string]: Json } = Object.create(null);
-    for (const [token, id] of vocabulary) vocab[token] = id;
+  protected parts(): TokenizerParts {
+    const { vocabulary, cuts, ignoreMerges = false } = this.definition;
     const merges = [...this.definition.merges].sort((a, b) => a.priority - b.priority);
-    const bos = roles?.bos;
     return {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokensToJson(addedTokens),
-      normalizer: {
-        type: 'Sequence',
-        normalizers: [
-          { type: 'Prepend', prepend: SPACE },
-          { type: 'Replace', pattern: { String: ' ' }, content: SPACE },
-        ],
-      },
-      pre_tokenizer: null,
-      post_processor: bos === undefined || this.bosId === undefined ? null : openingWith(bos, this.bosId),
+      preTokenizer: cuts === undefined ? null : stepsToJson(cuts),
       decoder: {
         type: 'Sequence',
         decoders: [
           { type: 'Replace', pattern: { String: SPACE }, content: ' ' },
           { type: 'ByteFallback' },
           { type: 'Fuse' },
-          { type: 'Strip', content: ' ', start: 1, stop: 0 },
+          ...(this.dropsLeadingSpace ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
         ],
       },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: true,
-        byte_fallback: true,
-        ignore_merges: false,
-        vocab,
-        merges: merges.map(({ left, right }) => `${left} ${right}`),
-      },
+      model: bpeModelToJson(
+        vocabulary,
+        merges.map(({ left, right }) => [left, right] as const),
+        { fuse_unk: true, byte_fallback: true, ignore_merges: ignoreMerges },
+      ),
     };
   }
 }
 
-/** A post-processor that puts one token before every text. */
-function openingWith(content: string, id: number): Json {
-  const opening = { SpecialToken: { id: content, type_id: 0 } };
-  return {
-    type: 'TemplateProcessing',
-    single: [opening, { Sequence: { id: 'A', type_id: 0 } }],
-    pair: [opening, { Sequence: { id: 'A', type_id: 0 } }, opening, { Sequence: { id: 'B', type_id: 0 } }],
-    special_tokens: { [content]: { id: content, ids: [id], tokens: [content] } },
-  };
+function bytesOf(token: string): Uint8Array {
+  if (isByteToken(token)) return Uint8Array.of(Number.parseInt(token.slice(3, 5), 16));
+  return new TextEncoder().encode(token.replaceAll(SPACE, ' '));
 }

@@ -3,6 +3,8 @@ import type { Json } from '../util/json.js';
 export interface EncodeOptions {
   /** Recognise special tokens written in the text. Default false: untrusted text must not forge them. */
   readonly allowSpecial?: boolean;
+  /** Put the tokens around the text that the model was trained to see there (`[CLS]` … `[SEP]`, `<s>`). Default false. */
+  readonly addSpecial?: boolean;
 }
 
 export interface DecodeOptions {
@@ -14,7 +16,7 @@ export interface DecodeOptions {
  * Text to token ids and back.
  *
  * `decode(encode(text)) === text` for every well-formed text; a lone surrogate, which no UTF-8 can say, comes back as
- * U+FFFD.
+ * U+FFFD. Kinds with `isLossy` keep less: there the text comes back as near as the published decoder brings it.
  */
 export interface Tokenizer {
   /** `byte-bpe`, `character`, `sentencepiece-bpe` … */
@@ -34,6 +36,8 @@ export interface Tokenizer {
    * of the text and after `bosId`.
    */
   readonly dropsLeadingSpace?: boolean;
+  /** True where encoding forgets something of the text (case, accents, white space, characters without a token). */
+  readonly isLossy?: boolean;
   encode(text: string, options?: EncodeOptions): Int32Array;
   /** @throws {InputError} if an id is outside the vocabulary. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
@@ -49,6 +53,14 @@ export interface AddedToken {
   readonly content: string;
   /** Special tokens are recognised only where `allowSpecial` is given, other added tokens always. */
   readonly special: boolean;
+  /** White space before it belongs to it and is gone when the token is decoded. */
+  readonly stripsLeft?: boolean;
+  /** White space behind it belongs to it. */
+  readonly stripsRight?: boolean;
+  /** Not recognised inside a word. */
+  readonly isSingleWord?: boolean;
+  /** Looked for, normalised, in the normalised text; else as it is in the text as it is. */
+  readonly isNormalized?: boolean;
 }
 
 /** Which special tokens (by their text) open and close a document and fill a batch. */
