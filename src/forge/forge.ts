@@ -5,7 +5,7 @@ import type { TokenStore } from '../data/token-store.js';
 import { measureMatmul } from '../evaluate/bench-peak.js';
 import type { ReportCard } from '../evaluate/report-card.js';
 import { TOOLS_FILE, toolsJson } from '../llm/model-tools.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { generationOf, saveModel } from '../models/save.js';
 import { cpu } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
@@ -161,7 +161,7 @@ async function finish(
   { options, run, state, device, material, elapsed, threads }: Workshop,
   plan: ForgePlan,
   tokenizer: Tokenizer,
-  model: Llama,
+  model: Decoder,
 ): Promise<ReportCard> {
   const folder = run.path('model');
   // A dictionary copies and counts, so it is not asked to be inventive; a poet is.

@@ -1,4 +1,4 @@
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { loadModel } from '../models/load.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -18,7 +18,7 @@ export async function pretrainStage(
   plan: ForgePlan,
   tokenizer: Tokenizer,
   { training, heldOut }: Stores,
-): Promise<Llama | undefined> {
+): Promise<Decoder | undefined> {
   const { options, run, state, elapsed } = workshop;
   const folder = run.path('pretrain');
   if (state.state.pretrain) return (await loadModel(folder)).model;

@@ -1,5 +1,5 @@
 import { NoChatError, packChats } from '../data/chat-batches.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { loadModel } from '../models/load.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -33,8 +33,8 @@ export async function tuneStage(
   plan: ForgePlan,
   tokenizer: Tokenizer,
   stores: Stores,
-  model: Llama,
-): Promise<Llama | undefined> {
+  model: Decoder,
+): Promise<Decoder | undefined> {
   const { options, run, state, material, elapsed } = workshop;
   const folder = run.path('tune');
   if (state.state.tune) return (await loadModel(folder)).model;
@@ -126,7 +126,7 @@ export async function tuneStage(
 async function examineModel(
   { options, device, material }: Workshop,
   tokenizer: Tokenizer,
-  model: Llama,
+  model: Decoder,
   label: string,
   questions?: number,
 ): Promise<ExamResult[] | undefined> {

@@ -1,7 +1,7 @@
 import type { TokenStore } from '../data/token-store.js';
 import type { Figure, StageReport } from '../evaluate/report-card.js';
 import { LocalModel } from '../llm/local.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import type { Device } from '../runtime/device.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -70,7 +70,7 @@ export function stageStart({ state, elapsed }: Pick<Workshop, 'state' | 'elapsed
   return start;
 }
 
-export function localModel(model: Llama, tokenizer: Tokenizer, device: Device): LocalModel {
+export function localModel(model: Decoder, tokenizer: Tokenizer, device: Device): LocalModel {
   return new LocalModel({ model, tokenizer, chatTemplate: DEFAULT_CHAT_TEMPLATE }, { device, reuse: false });
 }
 

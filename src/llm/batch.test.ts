@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { callingModel, randomModel, type TestParts } from '../../test/bigram-model.js';
+import { callingModel, randomModel } from '../../test/bigram-model.js';
 import { cpu } from '../runtime/device.js';
 import { type ChatMessage, DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import { answerAll } from './batch.js';
 import { textOf } from './language-model.js';
-import { LocalModel } from './local.js';
+import { LocalModel, type ModelParts } from './local.js';
 
 const device = cpu({ threads: 1 });
 const ask = (content: string): ChatMessage[] => [{ role: 'user', content }];
 const opened: LocalModel[] = [];
-const open = (parts: TestParts): LocalModel => {
+const open = (parts: ModelParts): LocalModel => {
   opened.push(new LocalModel(parts, { device }));
   return opened.at(-1)!;
 };

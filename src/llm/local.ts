@@ -3,8 +3,8 @@ import { GenerationEngine } from '../generate/engine.js';
 import type { SampledToken } from '../generate/sampling.js';
 import type { SamplingOptions } from '../generate/sampling-options.js';
 import { StopMatcher } from '../generate/stopping.js';
+import type { Decoder } from '../models/architecture.js';
 import type { GenerationConfig } from '../models/generation-config.js';
-import type { Llama } from '../models/llama.js';
 import { loadModel } from '../models/load.js';
 import { generationOf } from '../models/save.js';
 import { cpu, type Device } from '../runtime/device.js';
@@ -28,7 +28,7 @@ import { TokenScorer } from './scoring.js';
 
 /** A model in memory with what turns text into its ids; `loadModel` gives one. */
 export interface ModelParts {
-  readonly model: Llama;
+  readonly model: Decoder;
   readonly tokenizer: Tokenizer;
   /** A Jinja template, for a model that chats. */
   readonly chatTemplate?: string | undefined;
@@ -68,7 +68,7 @@ const SMALL_MODEL = 2e7;
 /** A model that runs here: the weights in memory, decoded with a cache of keys and values. */
 export class LocalModel implements LanguageModel {
   readonly name: string;
-  readonly model: Llama;
+  readonly model: Decoder;
   readonly tokenizer: Tokenizer;
   readonly device: Device;
   private readonly generation: GenerationConfig;
@@ -304,7 +304,7 @@ export class LocalModel implements LanguageModel {
   }
 }
 
-function parameterCount(model: Llama): number {
+function parameterCount(model: Decoder): number {
   return model.parameters().reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
 }
 

@@ -1,4 +1,4 @@
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { array } from '../runtime/array.js';
 import { type CompiledFunction, compile } from '../runtime/compile.js';
 import type { Device } from '../runtime/device.js';
@@ -12,10 +12,10 @@ const SMALLEST_LENGTH = 32;
 
 /** Log-probabilities of given tokens, by one pass without a cache. */
 export class TokenScorer {
-  private readonly model: Llama;
+  private readonly model: Decoder;
   private readonly program: CompiledFunction<Tensor>;
 
-  constructor(model: Llama, device: Device) {
+  constructor(model: Decoder, device: Device) {
     this.model = model;
     this.program = compile(
       ({ inputs, targets }: { inputs: Tensor; targets: Tensor }): Tensor => {

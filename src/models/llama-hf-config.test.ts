@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
+import type { JsonConfig } from './config-fields.js';
 import { Llama, type LlamaConfig } from './llama.js';
 import { isRedundantLlamaTensor, llamaTensors } from './llama-hf.js';
-import { readLlamaConfig, readQwen3Config, writeLlamaConfig } from './llama-hf-config.js';
+import { readLlamaConfig, writeLlamaConfig } from './llama-hf-config.js';
+
+const readQwen3Config = (json: JsonConfig, where: string) => readLlamaConfig(json, where, 'qwen3');
 
 const config: LlamaConfig = {
   vocabularySize: 300,
@@ -50,8 +53,50 @@ describe('the configuration', () => {
     const { rope_theta, ...rest } = writeLlamaConfig(config);
     const nested = { ...rest, rope_parameters: { rope_type: 'default', rope_theta: rope_theta! } };
     expect(readLlamaConfig(nested, 'config.json')).toEqual(config);
-    const stretched = { ...rest, rope_parameters: { rope_type: 'yarn', rope_theta: 1e6 } };
-    expect(() => readLlamaConfig(stretched, 'config.json')).toThrow(/rope_type is not supported/);
+    const stretched = { ...rest, rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: 1e6 } };
+    const scaled = readLlamaConfig(stretched, 'config.json');
+    expect(scaled).toEqual({ ...config, theta: 1e6, scaling: { type: 'linear', factor: 4 } });
+    expect(readLlamaConfig(writeLlamaConfig(scaled), 'config.json')).toEqual(scaled);
+  });
+
+  it.each([
+    ['mistral', { window: { size: 5, layers: [0, 1] } }],
+    ['mistral', {}],
+    ['qwen2', { attentionBias: 'inputs' }],
+    ['qwen2', { attentionBias: 'inputs', window: { size: 8, layers: [1] } }],
+    ['qwen3', { queryKeyNorm: true, headWidth: 8, attentionBias: 'all' }],
+    ['llama', { headWidth: 6, attentionBias: 'all', feedForwardBias: true }],
+    [
+      'llama',
+      {
+        scaling: {
+          type: 'llama3',
+          factor: 8,
+          lowFrequencyFactor: 1,
+          highFrequencyFactor: 4,
+          originalPositions: 32,
+        },
+      },
+    ],
+    [
+      'llama',
+      {
+        scaling: {
+          type: 'yarn',
+          factor: 4,
+          originalPositions: 16,
+          betaFast: 32,
+          betaSlow: 1,
+          attentionFactor: 1.25,
+          truncate: true,
+        },
+      },
+    ],
+  ] as const)('keeps what is particular to a %s: %j', (modelType, change) => {
+    const wanted: LlamaConfig = { ...config, ...(/^[lq]\w+[a3]$/.test(modelType) ? {} : { modelType }), ...change };
+    const written = writeLlamaConfig(wanted);
+    expect(written.model_type).toBe(modelType);
+    expect(readLlamaConfig(written, 'config.json', modelType)).toEqual(wanted);
   });
 
   const refused: readonly (readonly [{ [key: string]: Json }, RegExp])[] = [
@@ -61,15 +106,20 @@ describe('the configuration', () => {
     [{ vocab_size: 2 ** 40 }, /vocab_size/],
     [{ num_hidden_layers: 0 }, /num_hidden_layers[\s\S]*from 1 to 1024/],
     [{ num_key_value_heads: 3 }, /divisor of num_attention_heads, which is 4/],
-    [{ num_attention_heads: 6, num_key_value_heads: 6 }, /num_attention_heads[\s\S]*hidden_size, which is 16/],
-    [{ num_attention_heads: 16, num_key_value_heads: 1 }, /even/],
-    [{ head_dim: 8 }, /head_dim is not supported[\s\S]*nothing or 4[\s\S]*got: +8/],
+    [
+      { num_attention_heads: 6, num_key_value_heads: 6, head_dim: null },
+      /num_attention_heads[\s\S]*hidden_size, which is 16/,
+    ],
+    [{ num_attention_heads: 16, num_key_value_heads: 1, head_dim: null }, /even/],
+    [{ head_dim: 7 }, /head_dim[\s\S]*an even number[\s\S]*got: +7/],
     [{ max_position_embeddings: 2 ** 20, hidden_size: 8192, head_dim: null }, /max_position_embeddings[\s\S]*at most/],
-    [{ rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling is not supported/],
+    [{ rope_scaling: { type: 'longrope', factor: 2 } }, /type: [\s\S]*linear, dynamic, llama3 or yarn[\s\S]*longrope/],
+    [{ rope_scaling: { type: 'linear' } }, /factor[\s\S]*above 0/],
+    [{ rope_scaling: { rope_type: 'llama3', factor: 2, low_freq_factor: 4, high_freq_factor: 4 } }, /high_freq_factor/],
     [{ rope_theta: -1 }, /rope_theta[\s\S]*above 0/],
     [{ rope_parameters: 3 }, /rope_parameters[\s\S]*an object/],
-    [{ attention_bias: true }, /attention_bias is not supported/],
-    [{ mlp_bias: true }, /mlp_bias is not supported/],
+    [{ attention_bias: 1 }, /attention_bias[\s\S]*true or false/],
+    [{ use_sliding_window: true }, /use_sliding_window is not supported/],
     [{ quantization_config: { bits: 4 } }, /quantization_config is not supported/],
     [{ layer_types: ['full_attention', 'sliding_attention'] }, /layer_types is not supported/],
     [{ hidden_act: 'gelu' }, /hidden_act is not supported[\s\S]*"silu"[\s\S]*"gelu"/],

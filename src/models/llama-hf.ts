@@ -1,25 +1,19 @@
-import type { LlamaConfig } from './llama.js';
-
-/** Where one tensor of a checkpoint belongs. */
-export interface TensorPlace {
-  /** Its name in the file. */
-  readonly name: string;
-  /** The path of fields that leads to the parameter, as `namedParameters` gives it. */
-  readonly path: string;
-  readonly shape: readonly number[];
-}
+import type { Architecture, TensorPlace } from './architecture.js';
+import { headWidthOf, Llama, type LlamaConfig, type LlamaModelType } from './llama.js';
+import { modelTypeOf, readLlamaConfig, writeLlamaConfig } from './llama-hf-config.js';
 
 /** Part of a layer: the name in the file, the path in `LlamaLayer`, and the shape. */
 type LayerPart = readonly [name: string, path: string, shape: (config: LlamaConfig) => readonly number[]];
 
-const keyWidth = ({ width, heads, keyHeads }: LlamaConfig): number => (width / heads) * keyHeads;
+const queryWidth = (config: LlamaConfig): number => headWidthOf(config) * config.heads;
+const keyWidth = (config: LlamaConfig): number => headWidthOf(config) * config.keyHeads;
 
 const LAYER_PARTS: readonly LayerPart[] = [
   ['input_layernorm', 'attentionNorm', ({ width }) => [width]],
-  ['self_attn.q_proj', 'attention.q', ({ width }) => [width, width]],
+  ['self_attn.q_proj', 'attention.q', (config) => [queryWidth(config), config.width]],
   ['self_attn.k_proj', 'attention.k', (config) => [keyWidth(config), config.width]],
   ['self_attn.v_proj', 'attention.v', (config) => [keyWidth(config), config.width]],
-  ['self_attn.o_proj', 'attention.o', ({ width }) => [width, width]],
+  ['self_attn.o_proj', 'attention.o', (config) => [config.width, queryWidth(config)]],
   ['post_attention_layernorm', 'feedForwardNorm', ({ width }) => [width]],
   ['mlp.gate_proj', 'feedForward.gate', ({ width, hidden }) => [hidden, width]],
   ['mlp.up_proj', 'feedForward.up', ({ width, hidden }) => [hidden, width]],
@@ -28,12 +22,20 @@ const LAYER_PARTS: readonly LayerPart[] = [
 
 /** Qwen3's, in a model with normalised queries and keys. */
 const NORM_PARTS: readonly LayerPart[] = [
-  ['self_attn.q_norm', 'attention.queryNorm', ({ width, heads }) => [width / heads]],
-  ['self_attn.k_norm', 'attention.keyNorm', ({ width, heads }) => [width / heads]],
+  ['self_attn.q_norm', 'attention.queryNorm', (config) => [headWidthOf(config)]],
+  ['self_attn.k_norm', 'attention.keyNorm', (config) => [headWidthOf(config)]],
 ];
 
+/** Linear layers that have a bias beside their weight, as the start of their path. */
+function isBiased(path: string, { attentionBias, feedForwardBias = false }: LlamaConfig): boolean {
+  if (path.startsWith('feedForward.')) return feedForwardBias;
+  return attentionBias !== undefined && /^attention\.[qkv]$/.test(path)
+    ? true
+    : attentionBias === 'all' && path === 'attention.o';
+}
+
 /**
- * The tensors of a Llama (or Qwen3) checkpoint as Hugging Face names them, and where each belongs. A tied head has no
+ * The tensors of a checkpoint of this family as Hugging Face names them, and where each belongs. A tied head has no
  * tensor of its own. Both sides keep a linear layer's weight as `[outputs, inputs]`, and rotate the halves of a head
  * against each other, so nothing is turned or reordered on the way.
  */
@@ -44,12 +46,11 @@ export function llamaTensors(config: LlamaConfig): TensorPlace[] {
     { name: 'model.embed_tokens.weight', path: 'embedding.weight', shape: [vocabularySize, width] },
   ];
   for (let layer = 0; layer < layers; layer++) {
-    for (const [name, path, shape] of parts) {
-      places.push({
-        name: `model.layers.${layer}.${name}.weight`,
-        path: `layers.${layer}.${path}.weight`,
-        shape: shape(config),
-      });
+    for (const [part, path, shapeOf] of parts) {
+      const [name, place] = [`model.layers.${layer}.${part}`, `layers.${layer}.${path}`];
+      const shape = shapeOf(config);
+      places.push({ name: `${name}.weight`, path: `${place}.weight`, shape });
+      if (isBiased(path, config)) places.push({ name: `${name}.bias`, path: `${place}.bias`, shape: [shape[0]!] });
     }
   }
   places.push({ name: 'model.norm.weight', path: 'norm.weight', shape: [width] });
@@ -61,3 +62,24 @@ export function llamaTensors(config: LlamaConfig): TensorPlace[] {
 export function isRedundantLlamaTensor(name: string, config: LlamaConfig): boolean {
   return (config.tiedHead && name === 'lm_head.weight') || name.endsWith('.rotary_emb.inv_freq');
 }
+
+function architectureNamed(modelType: LlamaModelType): Architecture<Llama> {
+  return {
+    modelType,
+    kind: 'decoder',
+    fromConfig: (config, where) => readLlamaConfig(config, where, modelType),
+    toConfig: writeLlamaConfig,
+    names: llamaTensors,
+    isRedundant: isRedundantLlamaTensor,
+    create: (config) => new Llama(config),
+    writes: (model): model is Llama => model instanceof Llama && modelTypeOf(model.config) === modelType,
+  };
+}
+
+/** The types of model that this family has, a line each. */
+export const llamaArchitectures: readonly Architecture<Llama>[] = [
+  architectureNamed('llama'),
+  architectureNamed('mistral'),
+  architectureNamed('qwen2'),
+  architectureNamed('qwen3'),
+];

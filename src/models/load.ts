@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import type { Module } from '../nn/module.js';
 import { loadChatTemplate } from '../tokenizer/chat-template.js';
 import { loadTokenizer } from '../tokenizer/file.js';
 import { loadLlama2cTokenizer } from '../tokenizer/llama2c.js';
@@ -7,18 +8,23 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { InputError } from '../util/errors.js';
 import { fileErrorReason } from '../util/files.js';
 import { readJsonObject } from '../util/json.js';
+import type { Decoder, DecoderConfig } from './architecture.js';
 import { CHECKSUM_FILE, verifyCheckpoint } from './checkpoint.js';
 import { type DamagedCheckpoint, latestValidCheckpoint, listCheckpoints } from './checkpoint-list.js';
 import { type GenerationConfig, readGenerationConfig } from './generation-config.js';
-import type { Llama } from './llama.js';
 import { llama2cConfig, readLlama2c } from './llama2c.js';
 import { WeightFiles } from './load-weights.js';
-import { architectureFor, architectureOf } from './registry.js';
+import { type ArchitectureRecord, architectureFor, architectureOf, modelFrom, namingOf } from './registry.js';
 import { generationOf } from './save.js';
+import { checkWeights, fillWeights } from './weight-places.js';
+
+/** Any model: what all have in common. */
+export type AnyModel = Module & { readonly config: DecoderConfig };
 
 /** A model in memory, with all that is needed to use it. */
-export interface LoadedModel {
-  readonly model: Llama;
+export interface LoadedModel<M extends Module = Decoder> {
+  readonly model: M;
+  readonly architecture: ArchitectureRecord;
   readonly tokenizer: Tokenizer;
   /** A Jinja template, where the model has one. */
   readonly chatTemplate: string | undefined;
@@ -30,14 +36,35 @@ export interface LoadedModel {
 }
 
 /**
- * Loads a model and its tokenizer. Weights are float32 in memory, whatever they are in the file.
+ * Loads a model that writes text from left to right, as `loadAnyModel` does.
+ *
+ * @throws {InputError} also if it is a model of another kind.
+ */
+export async function loadModel(place: string): Promise<LoadedModel> {
+  const loaded = await loadAnyModel(place);
+  if (isDecoder(loaded)) return loaded;
+  const { modelType, kind } = loaded.architecture;
+  throw new InputError('this model does not continue texts', {
+    where: place,
+    expected: 'a decoder, such as gpt2, llama or qwen3',
+    got: `${modelType}, an ${kind}`,
+  });
+}
+
+/** Whether a model writes text from left to right. */
+export function isDecoder(loaded: LoadedModel<AnyModel>): loaded is LoadedModel<AnyModel & Decoder> {
+  return loaded.architecture.kind === 'decoder';
+}
+
+/**
+ * Loads a model of any kind and its tokenizer. Weights are float32 in memory, whatever they are in the file.
  *
  * @param place a folder in Hugging Face's layout (a checkpoint of ours is one); a run's folder, for its `model` or else
  * its newest checkpoint that is whole; or a folder with a model of llama2.c and its tokenizer.
  * @throws {InputError} saying what was looked for, or what in the files is not usable.
  * @throws {CorruptFileError} if a file is not what was saved.
  */
-export async function loadModel(place: string): Promise<LoadedModel> {
+export async function loadAnyModel(place: string): Promise<LoadedModel<AnyModel>> {
   const names = filesIn(place);
   if (names.includes('config.json')) return loadFolder(place, true);
   const finished = path.join(place, 'model');
@@ -81,26 +108,27 @@ function filesIn(place: string): string[] {
  *
  * @throws {InputError} if they are another model's. @throws {CorruptFileError}
  */
-export function loadWeights(model: Llama, folder: string): void {
+export function loadWeights(model: AnyModel, folder: string): void {
   const architecture = architectureFor(model);
   const places = architecture.names(model.config);
+  const naming = namingOf(architecture, model.config);
   const weights = WeightFiles.open(folder);
   try {
-    weights.check(places, (name) => architecture.isRedundant(name, model.config));
-    weights.fill(model, places);
+    checkWeights(weights, places, naming);
+    fillWeights(model, weights, places, naming);
   } finally {
     weights.close();
   }
 }
 
-function loadFolder(folder: string, verify: boolean): LoadedModel {
+function loadFolder(folder: string, verify: boolean): LoadedModel<AnyModel> {
   if (verify && fs.existsSync(path.join(folder, CHECKSUM_FILE))) verifyCheckpoint(folder);
   const file = path.join(folder, 'config.json');
   const json = readJsonObject(file);
   const architecture = architectureOf(json, file);
-  const config = architecture.fromConfig(json, file);
-  if (!fs.existsSync(path.join(folder, 'tokenizer.json'))) {
-    throw new InputError('the model has no tokenizer', { where: folder, expected: 'tokenizer.json' });
+  const config = architecture.fromConfig(json, file) as DecoderConfig;
+  if (!TOKENIZER_FILES.some((name) => fs.existsSync(path.join(folder, name)))) {
+    throw new InputError('the model has no tokenizer', { where: folder, expected: TOKENIZER_FILES.join(', or ') });
   }
   const tokenizer = loadTokenizer(folder);
   const generation = loadGeneration(folder, tokenizer);
@@ -113,18 +141,25 @@ function loadFolder(folder: string, verify: boolean): LoadedModel {
       hint: 'Do the tokenizer and the model belong together?',
     });
   }
-  const places = architecture.names(config);
   const weights = WeightFiles.open(folder);
   try {
-    // Before memory is taken: a configuration may promise more than the file holds.
-    weights.check(places, (name) => architecture.isRedundant(name, config));
-    const model = architecture.create(config);
-    weights.fill(model, places);
-    return { model, tokenizer, chatTemplate: loadChatTemplate(folder), generation, folder, damaged: [] };
+    const model = modelFrom(architecture, config, weights) as AnyModel;
+    const chatTemplate = loadChatTemplate(folder);
+    return { model, architecture, tokenizer, chatTemplate, generation, folder, damaged: [] };
   } finally {
     weights.close();
   }
 }
+
+/** The files that a tokenizer may come as. */
+const TOKENIZER_FILES: readonly string[] = [
+  'tokenizer.json',
+  'vocab.json',
+  'vocab.txt',
+  'tokenizer.model',
+  'spiece.model',
+  'sentencepiece.bpe.model',
+];
 
 /** `generation_config.json`, and for tokens that it does not name `config.json`, then the tokenizer. */
 function loadGeneration(folder: string, tokenizer: Tokenizer): GenerationConfig {
@@ -143,7 +178,7 @@ function loadGeneration(folder: string, tokenizer: Tokenizer): GenerationConfig 
   return { ...fallback, ...own, eosIds: own.eosIds.length === 0 ? fallback.eosIds : own.eosIds };
 }
 
-function loadLlama2c(folder: string, binary: string, names: readonly string[]): LoadedModel {
+function loadLlama2c(folder: string, binary: string, names: readonly string[]): LoadedModel<AnyModel> {
   const tokenizerFile = names.find((name) => /^tok.*\.bin$/.test(name) && name !== binary);
   if (tokenizerFile === undefined) {
     throw new InputError('the model has no tokenizer', { where: folder, expected: 'tokenizer.bin or tok….bin' });
@@ -152,5 +187,6 @@ function loadLlama2c(folder: string, binary: string, names: readonly string[]): 
   const tokenizer = loadLlama2cTokenizer(path.join(folder, tokenizerFile), model.config.vocabularySize);
   // Its stories follow each other with <s> between them: that token ends one, too.
   const generation: GenerationConfig = { bosId: 1, eosIds: [1, 2] };
-  return { model, tokenizer, chatTemplate: undefined, generation, folder, damaged: [] };
+  const architecture = architectureFor(model);
+  return { model, architecture, tokenizer, chatTemplate: undefined, generation, folder, damaged: [] };
 }

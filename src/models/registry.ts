@@ -1,50 +1,59 @@
+import type { Module } from '../nn/module.js';
 import { InputError } from '../util/errors.js';
-import type { Json } from '../util/json.js';
+import type { Architecture } from './architecture.js';
 import type { JsonConfig } from './config-fields.js';
-import { Llama } from './llama.js';
-import { isRedundantLlamaTensor, llamaTensors, type TensorPlace } from './llama-hf.js';
-import { readLlamaConfig, readQwen3Config, writeLlamaConfig } from './llama-hf-config.js';
+import { llamaArchitectures } from './llama-hf.js';
+import { checkWeights, fillWeights, type Naming, type WeightSource } from './weight-places.js';
 
-/** What is known of one `model_type` of `config.json`: how its files become a model and back. */
-export interface Architecture<M extends { readonly config: unknown }> {
-  readonly modelType: string;
-  /** @param where the file's name, for errors. @throws {InputError} naming the key. */
-  fromConfig(config: JsonConfig, where: string): M['config'];
-  toConfig(config: M['config']): { [key: string]: Json };
-  /** The tensors of a checkpoint and where each belongs. */
-  names(config: M['config']): readonly TensorPlace[];
-  /** Tensors of a file that may be there and are not needed. */
-  isRedundant(name: string, config: M['config']): boolean;
-  /** The model, its weights not set yet. */
-  create(config: M['config']): M;
-}
+type AnyArchitecture = Architecture<Module & { readonly config: never }>;
 
-const llama: Omit<Architecture<Llama>, 'modelType' | 'fromConfig'> = {
-  toConfig: writeLlamaConfig,
-  names: llamaTensors,
-  isRedundant: isRedundantLlamaTensor,
-  create: (config) => new Llama(config),
-};
+/** Every type of model, a line each. */
+const ARCHITECTURES: readonly AnyArchitecture[] = [...llamaArchitectures] as unknown as AnyArchitecture[];
 
-/** Every model that writes text from left to right, a line each. */
-const DECODERS: readonly Architecture<Llama>[] = [
-  { modelType: 'llama', fromConfig: readLlamaConfig, ...llama },
-  { modelType: 'qwen3', fromConfig: readQwen3Config, ...llama },
-];
+/** What an architecture is, with its types forgotten: its functions fit each other and nothing else. */
+export type ArchitectureRecord = Architecture<Module & { readonly config: unknown }>;
 
 /** The architecture of a `config.json`. @throws {InputError} if it is not built. */
-export function architectureOf(config: JsonConfig, where: string): Architecture<Llama> {
-  const found = DECODERS.find(({ modelType }) => modelType === config.model_type);
-  if (found) return found;
+export function architectureOf(config: JsonConfig, where: string): ArchitectureRecord {
+  const found = ARCHITECTURES.find(({ modelType }) => modelType === config.model_type);
+  if (found) return found as unknown as ArchitectureRecord;
   throw new InputError('this type of model is not supported', {
     where: `${where}: model_type`,
-    expected: DECODERS.map(({ modelType }) => modelType).join(', '),
+    expected: ARCHITECTURES.map(({ modelType }) => modelType).join(', '),
     got: JSON.stringify(config.model_type ?? 'nothing').slice(0, 80),
   });
 }
 
-/** The architecture that a model is written as. */
-export function architectureFor(model: Llama): Architecture<Llama> {
-  const modelType = model.config.queryKeyNorm ? 'qwen3' : 'llama';
-  return DECODERS.find((architecture) => architecture.modelType === modelType)!;
+/** The architecture that a model is written as. @throws {InputError} if no file format is known for it. */
+export function architectureFor(model: Module): ArchitectureRecord {
+  const found = ARCHITECTURES.find((architecture) => architecture.writes(model));
+  if (found) return found as unknown as ArchitectureRecord;
+  throw new InputError('this model has no form as files', { where: model.constructor.name });
+}
+
+/** How an architecture reads the names in a file. */
+export function namingOf({ alias, isRedundant }: ArchitectureRecord, config: unknown): Naming {
+  return { alias: (name) => alias?.(name, config) ?? name, isRedundant: (name) => isRedundant(name, config) };
+}
+
+/**
+ * A model with the weights of a source.
+ *
+ * @param config as the architecture's `fromConfig` gave it.
+ * @throws {InputError} if tensors are missing, too many or of other shapes; before memory is taken.
+ */
+export function modelFrom(
+  architecture: ArchitectureRecord,
+  config: unknown,
+  source: WeightSource,
+): Module & { readonly config: unknown } {
+  const { alias } = namingOf(architecture, config);
+  const held = new Set([...source.shapes.keys()].map(alias));
+  const fitted = architecture.fitted?.(config, held) ?? config;
+  const naming = namingOf(architecture, fitted);
+  const places = architecture.names(fitted);
+  checkWeights(source, places, naming);
+  const model = architecture.create(fitted);
+  fillWeights(model, source, places, naming);
+  return model;
 }

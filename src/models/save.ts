@@ -1,24 +1,61 @@
+import type { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
 import { isGpuArray } from '../runtime/array.js';
 import { moveToHost } from '../runtime/gpu.js';
 import type { HostArray } from '../tensor/variable.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { float32ToBfloat16, float32ToFloat16 } from '../util/half.js';
 import type { Json } from '../util/json.js';
+import type { TensorPlace } from './architecture.js';
 import { type CheckpointContent, writeCheckpoint } from './checkpoint.js';
 import { type GenerationConfig, writeGenerationConfig } from './generation-config.js';
-import type { Llama } from './llama.js';
 import { architectureFor } from './registry.js';
 import type { SafetensorsTensor } from './safetensors.js';
+import { enterPart, fileShape } from './weight-places.js';
 
 /** A model with all that is needed to use it. */
 export interface SavedModel {
-  readonly model: Llama;
+  readonly model: Module & { readonly config: unknown };
   readonly tokenizer: Tokenizer;
   /** A Jinja template, for a model that chats. */
   readonly chatTemplate?: string | undefined;
   /** Default: what opens, closes and fills a text, by the tokenizer. */
   readonly generation?: GenerationConfig | undefined;
+  /** Type of the weights in the file; default `F32`. */
+  readonly dtype?: StoredDtype | undefined;
 }
+
+/** Types that weights are written in. */
+export type StoredDtype = 'F32' | 'F16' | 'BF16';
+
+function stored(data: Float32Array, shape: readonly number[], dtype: StoredDtype): SafetensorsTensor {
+  if (dtype === 'F32') return { dtype, shape, data };
+  return { dtype, shape, data: dtype === 'F16' ? float32ToFloat16(data) : float32ToBfloat16(data) };
+}
+
+/** The tensors of a file, put together and turned as the architecture's table says. */
+async function fileTensors(
+  model: Module,
+  places: readonly TensorPlace[],
+): Promise<{ readonly name: string; readonly shape: readonly number[]; readonly data: Float32Array }[]> {
+  const parameters = new Map(model.namedParameters());
+  const tensors = new Map<string, { name: string; shape: readonly number[]; data: Float32Array }>();
+  for (const place of places) {
+    const part = await hostWeights(parameters.get(place.path)!);
+    const { name, rows, transposed } = place;
+    const shape = fileShape(place);
+    if (!rows && !transposed) {
+      tensors.set(name, { name, shape, data: part });
+      continue;
+    }
+    const tensor = tensors.get(name) ?? { name, shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) };
+    tensors.set(name, tensor);
+    enterPart(tensor.data, part, place);
+  }
+  return [...tensors.values()];
+}
+
+const TORCH_DTYPES: Readonly<Record<StoredDtype, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
 const jsonText = (value: Json): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -33,7 +70,7 @@ export function generationOf({ bosId, eosId, padId }: Tokenizer): GenerationConf
 
 /**
  * The files of a model folder as Hugging Face lays it out, for `writeCheckpoint`: `config.json`, `model.safetensors`
- * (float32), `tokenizer.json`, `tokenizer_config.json` and `generation_config.json`. A trainer adds its own beside
+ * (float32 unless said otherwise), `tokenizer.json`, `tokenizer_config.json` and `generation_config.json`. A trainer adds its own beside
  * them. Weights in memory are the parameters' own arrays, not copies: write them before the next step. Weights on a GPU
  * are brought back.
  */
@@ -43,14 +80,14 @@ export async function modelFiles(saved: SavedModel): Promise<CheckpointContent> 
   const { bos_token_id, eos_token_id, pad_token_id } = writeGenerationConfig(generation);
   const config: { [key: string]: Json } = {
     ...architecture.toConfig(model.config),
+    torch_dtype: TORCH_DTYPES[saved.dtype ?? 'F32'],
     bos_token_id: bos_token_id ?? null,
     eos_token_id: eos_token_id ?? null,
     pad_token_id: pad_token_id ?? null,
   };
-  const parameters = new Map(model.namedParameters());
   const weights = new Map<string, SafetensorsTensor>();
-  for (const { name, path, shape } of architecture.names(model.config)) {
-    weights.set(name, { dtype: 'F32', shape, data: await hostWeights(parameters.get(path)!) });
+  for (const { name, shape, data } of await fileTensors(model, architecture.names(model.config))) {
+    weights.set(name, stored(data, shape, saved.dtype ?? 'F32'));
   }
   return {
     files: {

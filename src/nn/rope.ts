@@ -1,5 +1,6 @@
 import { Variable } from '../tensor/variable.js';
 import { InputError } from '../util/errors.js';
+import { type RopeScaling, rotaryFrequencies } from './rope-scaling.js';
 
 /** The rotation tables of rotary position embedding, `[positions, width/2]` each. They are not weights. */
 export interface RotaryTables {
@@ -9,9 +10,14 @@ export interface RotaryTables {
 
 /**
  * `cos(p·θ^(−2i/width))` and `sin(…)` for position p and pair i (Su et al. 2021).
- * @param width of a head; @param theta base of the wavelengths, 10,000 in the paper.
+ * @param width of a head; @param theta base of the wavelengths, 10,000 in the paper; @param scaling for longer contexts.
  */
-export function rotaryTables(positions: number, width: number, theta = 10_000): RotaryTables {
+export function rotaryTables(
+  positions: number,
+  width: number,
+  theta: number = 10_000,
+  scaling?: RopeScaling,
+): RotaryTables {
   if (!(width > 0 && width % 2 === 0)) {
     throw new InputError('rotary positions turn pairs', {
       where: 'rotaryTables',
@@ -20,13 +26,14 @@ export function rotaryTables(positions: number, width: number, theta = 10_000): 
     });
   }
   const half = width / 2;
+  const { frequencies, factor } = rotaryFrequencies(width, theta, scaling);
   const cosines = new Float32Array(positions * half);
   const sines = new Float32Array(positions * half);
   for (let p = 0; p < positions; p++) {
     for (let i = 0; i < half; i++) {
-      const angle = p * theta ** ((-2 * i) / width);
-      cosines[p * half + i] = Math.cos(angle);
-      sines[p * half + i] = Math.sin(angle);
+      const angle = p * frequencies[i]!;
+      cosines[p * half + i] = factor * Math.cos(angle);
+      sines[p * half + i] = factor * Math.sin(angle);
     }
   }
   const variable = (name: string, data: Float32Array): Variable =>

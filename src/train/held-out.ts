@@ -2,7 +2,7 @@ import { emptyBatch, type TokenBatch } from '../data/batch.js';
 import { ChatBatches, type ChatStore } from '../data/chat-batches.js';
 import { sequentialBatches } from '../data/packing.js';
 import type { TokenStore } from '../data/token-store.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { InputError } from '../util/errors.js';
 import { LossMeter } from './language-model.js';
@@ -45,7 +45,7 @@ function endOf({ ids, starts }: TokenStore, document: number): number {
  * of the one before.
  */
 export function bitsPerByteMeter(
-  model: Llama,
+  model: Decoder,
   store: TokenStore,
   tokenizer: Tokenizer,
   settings: TrainSettings,
@@ -84,7 +84,7 @@ export function* chatBatchesOnce(
 }
 
 /** Mean loss of held-out chats, in nats per token that the assistant says, over `evaluateTokens` positions at most. */
-export function chatLossMeter(model: Llama, store: ChatStore, settings: TrainSettings): HeldOutMeter {
+export function chatLossMeter(model: Decoder, store: ChatStore, settings: TrainSettings): HeldOutMeter {
   const { rows, columns, segments, evaluateTokens = EVALUATION_TOKENS } = settings;
   const most = Math.max(1, Math.floor(evaluateTokens / (rows * columns)));
   const batches: TokenBatch[] = [];

@@ -1,5 +1,5 @@
 import type { TokenBatch } from '../data/batch.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { array } from '../runtime/array.js';
 import { compile } from '../runtime/compile.js';
 import type { Device } from '../runtime/device.js';
@@ -40,7 +40,7 @@ export interface LanguageModelLossOptions {
  * batch has `segments`, documents that share a row do not see each other.
  */
 export function tokenLosses(
-  model: Llama,
+  model: Decoder,
   batch: Readonly<Record<string, Tensor>>,
   { recompute = false }: LanguageModelLossOptions = {},
 ): Tensor {
@@ -53,7 +53,7 @@ export function tokenLosses(
 }
 
 /** The sum of `tokenLosses`, which training minimises. */
-export function languageModelLoss(model: Llama, options?: LanguageModelLossOptions): LossFunction {
+export function languageModelLoss(model: Decoder, options?: LanguageModelLossOptions): LossFunction {
   return (batch) => sum(tokenLosses(model, batch, options));
 }
 
@@ -61,7 +61,7 @@ export function languageModelLoss(model: Llama, options?: LanguageModelLossOptio
 export class LossMeter {
   private readonly program: ReturnType<typeof compile<Tensor>>;
 
-  constructor(model: Llama, device: Device) {
+  constructor(model: Decoder, device: Device) {
     const loss = languageModelLoss(model);
     this.program = compile((batch: Readonly<Record<string, Tensor>>) => loss(batch), { device });
   }

@@ -1,5 +1,5 @@
 import { GenerationEngine } from '../generate/engine.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { encodeChat } from '../tokenizer/chat-encoding.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { deviceOf, type TrainSettings } from './recipe.js';
@@ -14,7 +14,7 @@ const SAMPLE_TOKENS = 64;
 
 /** Samples what follows some ids, at temperature 0.8, the same way each time. */
 function samplerOf(
-  model: Llama,
+  model: Decoder,
   tokenizer: Tokenizer,
   prompt: ArrayLike<number>,
   settings: TrainSettings,
@@ -35,14 +35,14 @@ function samplerOf(
 }
 
 /** Samples a text from its beginning. */
-export function textSampler(model: Llama, tokenizer: Tokenizer, settings: TrainSettings): Sampler {
+export function textSampler(model: Decoder, tokenizer: Tokenizer, settings: TrainSettings): Sampler {
   const eosId = tokenizer.eosId ?? 0;
   return samplerOf(model, tokenizer, [eosId], settings, [eosId]);
 }
 
 /** Samples an answer to a question. */
 export function answerSampler(
-  model: Llama,
+  model: Decoder,
   tokenizer: Tokenizer,
   template: string,
   question: string,

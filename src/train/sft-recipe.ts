@@ -1,5 +1,5 @@
 import { ChatBatches, type ChatStore } from '../data/chat-batches.js';
-import type { LlamaConfig } from '../models/llama.js';
+import type { DecoderConfig } from '../models/architecture.js';
 import { CHAT_SPECIAL_TOKENS, DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { InputError } from '../util/errors.js';
@@ -18,12 +18,12 @@ const STEP_POSITIONS = DEFAULT_TRAIN_SETTINGS.rows * DEFAULT_TRAIN_SETTINGS.colu
 const LEARNING_RATE_SHARE = 0.3;
 
 /** Row length for packing chats. */
-export function sftColumns(recipe: SftRecipe, { positions }: LlamaConfig): number {
+export function sftColumns(recipe: SftRecipe, { positions }: DecoderConfig): number {
   return recipe.train.columns ?? Math.min(positions, LONGEST_ROW);
 }
 
 /** The settings with everything chosen that the recipe left open. */
-export function resolveSft(recipe: SftRecipe, model: LlamaConfig, chats: ChatStore): TrainSettings {
+export function resolveSft(recipe: SftRecipe, model: DecoderConfig, chats: ChatStore): TrainSettings {
   const columns = sftColumns(recipe, model);
   const rows = recipe.train.rows ?? Math.max(1, Math.round(STEP_POSITIONS / columns));
   const { accumulate = DEFAULT_TRAIN_SETTINGS.accumulate } = recipe.train;

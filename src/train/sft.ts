@@ -2,7 +2,7 @@ import { ChatBatches, type ChatStore } from '../data/chat-batches.js';
 import { PackedBatches } from '../data/packing.js';
 import { ReplayBatches } from '../data/replay-batches.js';
 import type { TokenStore } from '../data/token-store.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { chatLossMeter } from './held-out.js';
 import type { TrainResult } from './loop.js';
@@ -17,7 +17,7 @@ export interface SftConfig {
 
 export interface SftInputs extends StageInputs {
   /** Changed in place. */
-  readonly model: Llama;
+  readonly model: Decoder;
   readonly tokenizer: Tokenizer;
   /** The chat template (Jinja) that the chats were packed with. */
   readonly template: string;

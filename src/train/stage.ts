@@ -1,5 +1,5 @@
 import type { BatchSource } from '../data/batch.js';
-import type { Llama } from '../models/llama.js';
+import type { Decoder } from '../models/architecture.js';
 import { loadWeights } from '../models/load.js';
 import { modelFiles, type SavedModel } from '../models/save.js';
 import { InputError } from '../util/errors.js';
@@ -18,7 +18,7 @@ export interface StageInputs {
   readonly signal?: AbortSignal | undefined;
   readonly revise?: TrainConfig['revise'] | undefined;
   /** Says something with the model as it stands; kept in samples.jsonl every `sampleEverySteps` steps. */
-  readonly sample?: ((model: Llama) => Promise<string>) | undefined;
+  readonly sample?: ((model: Decoder) => Promise<string>) | undefined;
 }
 
 /** A held-out measure and the key that it has in metrics.jsonl. */
@@ -46,7 +46,7 @@ export function checkColumns({ columns }: Pick<TrainSettings, 'columns'>, positi
 
 /** Trains a model on next-token batches by the settings: the part that pretraining and instruction tuning share. */
 export async function trainLanguageModel(
-  saved: SavedModel,
+  saved: SavedModel & { readonly model: Decoder },
   batches: BatchSource,
   settings: TrainSettings,
   inputs: StageInputs,

@@ -3,6 +3,7 @@ import { packChats } from '../../data/chat-batches.js';
 import type { ChatRecord } from '../../data/document.js';
 import { openSource } from '../../data/source.js';
 import { splitChats } from '../../data/split.js';
+import { Llama } from '../../models/llama.js';
 import { loadModel } from '../../models/load.js';
 import { saveModel } from '../../models/save.js';
 import { checkMemory } from '../../train/plan.js';
@@ -72,7 +73,7 @@ export async function run(place: string, words: readonly string[], options: Trai
     note(
       `${split.training.length} chats, ${split.heldOut.length} held out; ${train.steps} steps of ${train.rows * train.accumulate} × ${columns} tokens, ${train.optimizer}, learning rate ${train.learningRate}`,
     );
-    checkMemory({ model: model.config, train });
+    if (model instanceof Llama) checkMemory({ model: model.config, train });
     const start = resumedStep(run);
     const progress = progressLine(options.json, 'tuning', { total: train.steps, start, unit: 'steps' });
     const question = split.heldOut[0]!.messages.find(({ role }) => role === 'user')?.content ?? '';

@@ -7,7 +7,7 @@ import { and, equal, greaterEqual, where } from './compare.js';
 import { iota, scalar } from './create.js';
 import { reshape } from './layout.js';
 import { matmul } from './matmul.js';
-import { sum } from './reduce.js';
+import { max, sum } from './reduce.js';
 import { softmax } from './softmax.js';
 
 /** What is added to a score that must not count: large enough to vanish in the softmax, finite so that no NaN arises. */
@@ -170,4 +170,15 @@ export function causalMask(
   const [batch] = segments.shape as readonly [Dim, Dim];
   const same = equal(reshape(segments, [batch, 1, time, 1]), reshape(segments, [batch, 1, 1, time]));
   return where(and(visible, same), scalar(0, dtype), BLOCKED);
+}
+
+/**
+ * What a causal mask lacks where the last `time` of `total` positions see the nearest `window` alone: `[1, 1, time,
+ * total]`, to be added.
+ */
+export function windowMask(time: Dim, total: Dim, window: number): Tensor {
+  const columns = iota(total);
+  const rows = add(reshape(iota(time), [time, 1]), sub(max(columns), max(iota(time))));
+  const near = greaterEqual(reshape(columns, [1, total]), sub(rows, window - 1));
+  return where(reshape(near, [1, 1, time, total]), scalar(0, 'float32'), BLOCKED);
 }
