@@ -1,14 +1,23 @@
 import type { Module } from '../nn/module.js';
 import { InputError } from '../util/errors.js';
 import type { Architecture } from './architecture.js';
+import { bertArchitecture } from './bert-hf.js';
 import type { JsonConfig } from './config-fields.js';
+import { gpt2Architecture } from './gpt2-hf.js';
 import { llamaArchitectures } from './llama-hf.js';
+import { mt5Architecture, t5Architecture } from './t5-hf.js';
 import { checkWeights, fillWeights, type Naming, type WeightSource } from './weight-places.js';
 
 type AnyArchitecture = Architecture<Module & { readonly config: never }>;
 
 /** Every type of model, a line each. */
-const ARCHITECTURES: readonly AnyArchitecture[] = [...llamaArchitectures] as unknown as AnyArchitecture[];
+const ARCHITECTURES: readonly AnyArchitecture[] = [
+  gpt2Architecture,
+  ...llamaArchitectures,
+  bertArchitecture,
+  t5Architecture,
+  mt5Architecture,
+] as unknown as AnyArchitecture[];
 
 /** What an architecture is, with its types forgotten: its functions fit each other and nothing else. */
 export type ArchitectureRecord = Architecture<Module & { readonly config: unknown }>;
