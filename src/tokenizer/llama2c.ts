@@ -1,7 +1,7 @@
 import { CorruptFileError } from '../util/errors.js';
 import { readBytes } from '../util/files.js';
 import { byteToken } from './byte-fallback.js';
-import type { PieceMerge } from './pair-merger.js';
+import { mergesByScore } from './piece-merges.js';
 import { SentencePieceBpe } from './sentencepiece-bpe.js';
 import type { AddedToken } from './tokenizer.js';
 
@@ -37,23 +37,6 @@ export function loadLlama2cTokenizer(file: string, vocabularySize: number): Sent
   });
   const roles = { bos: '<s>', eos: '</s>' };
   return new SentencePieceBpe({ vocabulary, merges: mergesByScore(vocabulary, scores), addedTokens, roles });
-}
-
-/** Every way to cut a piece into two tokens is a merge; the better the score of the piece, the earlier. */
-function mergesByScore(vocabulary: ReadonlyMap<string, number>, scores: ReadonlyMap<string, number>): PieceMerge[] {
-  const distinct = [...new Set(scores.values())].sort((a, b) => b - a);
-  const priorities = new Map(distinct.map((score, priority) => [score, priority]));
-  const merges: PieceMerge[] = [];
-  for (const [piece, score] of scores) {
-    const splits: PieceMerge[] = [];
-    for (let i = 1; i < piece.length; i++) {
-      const [left, right] = [piece.slice(0, i), piece.slice(i)];
-      if (scores.has(left) && scores.has(right)) splits.push({ left, right, priority: priorities.get(score)! });
-    }
-    const id = (token: string): number => vocabulary.get(token)!;
-    merges.push(...splits.sort((a, b) => id(a.left) - id(b.left) || id(a.right) - id(b.right)));
-  }
-  return merges;
 }
 
 function readPieces(file: string, vocabularySize: number): { text: string; score: number }[] {
