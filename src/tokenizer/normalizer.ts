@@ -2,7 +2,9 @@ import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
 import { readBertNormalizer } from './bert-normalizer.js';
 import { listAt, mustBe, objectAt, textAt } from './json-fields.js';
+import { normalizeNmt } from './nmt-normalizer.js';
 import { literalPattern, translatePattern } from './pattern.js';
+import { readPrecompiled } from './precompiled-charsmap.js';
 
 type JsonObject = { [key: string]: Json };
 
@@ -31,6 +33,8 @@ const READERS: ReadonlyMap<string, NormalizerReader> = new Map<string, Normalize
   ['Prepend', readPrepend],
   ['Replace', readReplace],
   ['BertNormalizer', readBertNormalizer],
+  ['Precompiled', readPrecompiled],
+  ['Nmt', () => normalizeNmt],
   ['Sequence', readSequence],
 ]);
 
