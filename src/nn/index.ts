@@ -5,6 +5,7 @@ export * from './gated-feed-forward.js';
 export * from './linear.js';
 export * from './module.js';
 export * from './norm.js';
+export * from './padding-mask.js';
 export * from './parameter.js';
 export * from './relative-position-bias.js';
 export * from './rope.js';
