@@ -92,6 +92,20 @@ describe('GgufFile', () => {
     }
   });
 
+  it('keeps a large vocabulary', () => {
+    const tokens = Array.from({ length: 30_000 }, (_, i) => `token ${i}`);
+    const long = '金'.repeat(200_000);
+    const file = write([
+      ['tokens', { type: 'array', items: 'string', value: tokens }],
+      ['long', { type: 'string', value: long }],
+      ['scores', { type: 'array', items: 'f32', value: new Float32Array(200_000).fill(0.5) }],
+    ]);
+    const { metadata } = readAll(file);
+    expect(metadata.get('tokens')!.value).toEqual(tokens);
+    expect(metadata.get('long')!.value).toBe(long);
+    expect(metadata.get('scores')!.value).toEqual(new Float32Array(200_000).fill(0.5));
+  });
+
   it('refuses to write what the format cannot hold', () => {
     const field =
       (value: GgufField): (() => string) =>

@@ -174,7 +174,8 @@ class HeaderWriter {
   private text(text: string): void {
     const bytes = this.encoder.encode(text);
     this.number('u64', bytes.length, 'text');
-    this.bytes.set(bytes, this.grow(bytes.length));
+    const at = this.grow(bytes.length);
+    this.bytes.set(bytes, at);
   }
 
   private grow(count: number): number {
