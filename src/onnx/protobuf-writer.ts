@@ -63,6 +63,11 @@ export class ProtoWriter {
     this.#prefix(field, this.length - before);
   }
 
+  /** The head of a nested message of so many bytes that the caller writes behind it. */
+  announce(field: number, length: number): void {
+    this.#prefix(field, length);
+  }
+
   #prefix(field: number, length: number): void {
     this.#varint(length);
     this.#varint(field * 8 + WIRE.bytes);

@@ -22,6 +22,35 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   if (embedded > MAX_MESSAGE_BYTES) throw messageTooLarge(embedded);
   const writer = new ProtoWriter(embedded + 256 * model.graph.nodes.length + 4096);
   // Fields go last to first: the writer fills its buffer from the end.
+  writeFrameEnd(writer, model);
+  writer.message(7, () => writeGraph(writer, model.graph));
+  writeFrameStart(writer, model);
+  return writer.finish();
+}
+
+/** The fields of a `ModelProto` but for its graph. */
+export function encodeModelFrame(model: Omit<OnnxModel, 'graph'>): Uint8Array {
+  const writer = new ProtoWriter();
+  writeFrameEnd(writer, model);
+  writeFrameStart(writer, model);
+  return writer.finish();
+}
+
+/** A `GraphProto`. @throws {InputError} as `encodeModel`. */
+export function encodeGraph(graph: OnnxGraph): Uint8Array {
+  const writer = new ProtoWriter(embeddedBytes(graph) + 256 * graph.nodes.length + 4096);
+  writeGraph(writer, graph);
+  return writer.finish();
+}
+
+/** The fields of a `TensorProto` but for its bytes. */
+export function encodeTensorFrame({ name, type, dims }: Omit<OnnxTensor, 'data'>): Uint8Array {
+  const writer = new ProtoWriter(256);
+  writeTensorFrame(writer, { name, type, dims });
+  return writer.finish();
+}
+
+function writeFrameEnd(writer: ProtoWriter, model: Omit<OnnxModel, 'graph'>): void {
   writeStringMap(writer, 14, model.metadata ?? {});
   for (const [domain, version] of reversed(Object.entries(model.opsets))) {
     writer.message(8, () => {
@@ -29,10 +58,11 @@ export function encodeModel(model: OnnxModel): Uint8Array {
       writer.string(1, domain);
     });
   }
-  writer.message(7, () => writeGraph(writer, model.graph));
-  writer.string(2, model.producer);
-  writer.int(1, model.irVersion);
-  return writer.finish();
+}
+
+function writeFrameStart(writer: ProtoWriter, { irVersion, producer }: Omit<OnnxModel, 'graph'>): void {
+  writer.string(2, producer);
+  writer.int(1, irVersion);
 }
 
 function embeddedBytes(graph: OnnxGraph): number {
@@ -97,7 +127,7 @@ function writeAttribute(writer: ProtoWriter, name: string, attribute: OnnxAttrib
 }
 
 function writeTensor(writer: ProtoWriter, { name, type, dims, data }: OnnxTensor): void {
-  const { code, bytes } = ONNX_DATA_TYPES[type];
+  const { bytes } = ONNX_DATA_TYPES[type];
   const expected = dims.reduce((product, dim) => product * dim, bytes);
   if (data.length !== expected) {
     throw new InputError('a tensor whose bytes do not fit its shape', {
@@ -116,8 +146,12 @@ function writeTensor(writer: ProtoWriter, { name, type, dims, data }: OnnxTensor
   } else {
     writer.bytes(9, data);
   }
+  writeTensorFrame(writer, { name, type, dims });
+}
+
+function writeTensorFrame(writer: ProtoWriter, { name, type, dims }: Omit<OnnxTensor, 'data'>): void {
   writer.string(8, name);
-  writer.int(2, code);
+  writer.int(2, ONNX_DATA_TYPES[type].code);
   for (const dim of reversed(dims)) writer.int(1, dim);
 }
 

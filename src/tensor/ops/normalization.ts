@@ -90,14 +90,21 @@ const rmsNormOp = defineOp<NormAttributes>({
   },
   onnx: (emit, [x, weight], { inputs, attributes: { epsilon } }) => {
     const { dtype } = inputs[0]!;
-    if (dtype === 'float64' || emit.device === 'portable') return undefined;
+    if (dtype === 'float64') return undefined;
+    const one = (op: string, ...operands: string[]): string => emit.node(op, operands)[0]!;
+    const last = { keepdims: 1 } as const;
+    if (emit.device === 'portable') {
+      // Just these nodes are what ONNX Runtime takes together into its fused one when it opens the file.
+      const meanSquare = emit.node('ReduceMean', [one('Pow', x!, emit.scalar(dtype, 2)), emit.ints([-1])], last)[0]!;
+      const root = one('Sqrt', one('Add', meanSquare, emit.scalar(dtype, epsilon)));
+      return [one('Mul', one('Div', x!, root), weight!), one('Reciprocal', root)];
+    }
     const attributes = { axis: -1, epsilon: { float: epsilon } };
     const fused = (outputs: number): string[] =>
       emit.node('SimplifiedLayerNormalization', [x!, weight!], attributes, { outputs });
     if (emit.device === 'cpu') return fused(2);
     // On WebGPU the node leaves the mean where the inverse should be (ONNX Runtime 1.30): computed beside it.
-    const one = (op: string, ...operands: string[]): string => emit.node(op, operands)[0]!;
-    const [meanSquare] = emit.node('ReduceMean', [one('Mul', x!, x!), emit.ints([-1])], { keepdims: 1 });
+    const [meanSquare] = emit.node('ReduceMean', [one('Mul', x!, x!), emit.ints([-1])], last);
     const root = one('Sqrt', one('Add', meanSquare!, emit.scalar(dtype, epsilon)));
     return [fused(1)[0]!, one('Reciprocal', root)];
   },
