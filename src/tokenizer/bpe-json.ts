@@ -37,8 +37,9 @@ export function readBpe(root: JsonObject, roles: TokenRoles | undefined): Tokeni
     ignoreMerges: model.ignore_merges === true,
   };
   const steps = stepsOf(root.pre_tokenizer);
-  if (model.byte_fallback === true) {
-    if (merges.length === 0 && settings.normalizer === undefined && steps.length === 0) {
+  const unknownToken = unknownTokenOf(model, steps);
+  if (model.byte_fallback === true || unknownToken !== undefined) {
+    if (merges.length === 0 && unknownToken === undefined && settings.normalizer === undefined && steps.length === 0) {
       return new CharacterTokenizer(settings);
     }
     return new SentencePieceBpe({
@@ -46,6 +47,7 @@ export function readBpe(root: JsonObject, roles: TokenRoles | undefined): Tokeni
       merges: merges.map(([left, right], priority) => ({ left, right, priority })),
       cuts: steps.map((step, i) => readSpaceMarks(step, `pre_tokenizer[${i}]`)),
       keepsLeadingSpace: keepsLeadingSpace(root.decoder),
+      unknownToken,
     });
   }
   checkByteLevelDecoder(root.decoder);
@@ -65,6 +67,17 @@ function readMerges(model: JsonObject): [string, string][] {
       got: JSON.stringify(merge).slice(0, 80),
     });
   });
+}
+
+/**
+ * SentencePiece-like BPE whose vocabulary has no bytes: characters without a token are unknown. The file says it by an
+ * unknown token where nothing cuts bytes.
+ */
+function unknownTokenOf(model: JsonObject, steps: readonly JsonObject[]): string | undefined {
+  const isUnknown = typeof model.unk_token === 'string' && steps.every(({ type }) => type === 'Metaspace');
+  if (model.byte_fallback === true || !isUnknown) return undefined;
+  mustBe(model.fuse_unk, [true], 'model.fuse_unk');
+  return model.unk_token as string;
 }
 
 interface ByteLevelCut {

@@ -98,7 +98,7 @@ export async function trainByteBpe(
     throw new InputError('there is no text to learn from', { where: 'texts', hint: 'Is the file or folder empty?' });
   }
 
-  const learner = new MergeLearner(counts.entries());
+  const learner = learnerOf(counts);
   // An ordinary token must not look like a special one in the vocabulary.
   const forbidden = new Set<string>();
   for (const { content } of addedTokens) {
@@ -122,6 +122,20 @@ export async function trainByteBpe(
   }
   report('merging', targetMerges);
   return new ByteBpe({ vocabulary, merges, addedTokens, pretokenizer, roles: options.roles });
+}
+
+/** Words as bytes; a symbol's text is its bytes as Latin-1. Of pairs seen equally often the greater goes first. */
+function learnerOf(counts: PretokenCounts): MergeLearner {
+  const encoder = new TextEncoder();
+  function* words(): Iterable<[Uint8Array, number]> {
+    for (const [word, count] of counts.entries()) yield [encoder.encode(word), count];
+  }
+  return new MergeLearner(words(), {
+    symbols: Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)),
+    join: (left, right) => left + right,
+    goesFirst: ([left, right], [otherLeft, otherRight], symbols) =>
+      left !== otherLeft ? symbols[left]! > symbols[otherLeft]! : symbols[right]! > symbols[otherRight]!,
+  });
 }
 
 function ignore(): void {}

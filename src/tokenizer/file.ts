@@ -4,8 +4,11 @@ import { AthanorError, InputError } from '../util/errors.js';
 import { writeFileAtomic } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { readBpe } from './bpe-json.js';
+import { loadSentencePieceFolder } from './sentencepiece-folder.js';
 import type { Tokenizer, TokenRoles } from './tokenizer.js';
+import { rolesOf } from './tokenizer-config.js';
 import { readUnigram } from './unigram-json.js';
+import { findVocabularyFile } from './vocabulary-files.js';
 import { readWordPiece } from './wordpiece-json.js';
 
 type Reader = (root: { [key: string]: Json }, roles: TokenRoles | undefined) => Tokenizer;
@@ -18,22 +21,33 @@ const READERS: ReadonlyMap<string, Reader> = new Map([
 ]);
 
 /**
- * Reads a tokenizer from a `tokenizer.json` or from a folder that holds one. The roles of tokens (`bos_token` …) come
- * from the `tokenizer_config.json` beside it (for `X_tokenizer.json`, `X_tokenizer_config.json`).
+ * Reads a tokenizer from a `tokenizer.json` or from a folder that holds one; without one, from the folder's plain
+ * vocabulary: `vocab.json` with `merges.txt`, `vocab.txt`, or a SentencePiece model. The roles of tokens (`bos_token` …)
+ * come from the `tokenizer_config.json` beside it (for `X_tokenizer.json`, `X_tokenizer_config.json`).
  *
  * @throws {InputError} naming the file and the place in it, if it is damaged or of a kind that is not supported.
  */
 export function loadTokenizer(fileOrFolder: string): Tokenizer {
   const isFolder = statSync(fileOrFolder, { throwIfNoEntry: false })?.isDirectory() === true;
   const file = isFolder ? path.join(fileOrFolder, 'tokenizer.json') : fileOrFolder;
-  const root = readJsonObject(file);
-  const roles = readRoles(file.replace(/(?:\.json)?$/, '_config.json'));
+  const read = isFolder && !existsSync(file) ? findVocabulary(fileOrFolder) : undefined;
+  const root = read === undefined ? readJsonObject(file) : {};
   try {
-    return tokenizerFromJson(root, roles);
+    return read === undefined ? tokenizerFromJson(root, readRoles(file)) : read();
   } catch (error) {
     if (!(error instanceof AthanorError)) throw error;
-    throw new InputError(`not a usable tokenizer: ${error.message}`, { where: file, cause: error });
+    const where = read === undefined ? file : fileOrFolder;
+    throw new InputError(`not a usable tokenizer: ${error.message}`, { where, cause: error });
   }
+}
+
+/** What reads the vocabulary of a folder without `tokenizer.json`; undefined if it has none. */
+function findVocabulary(folder: string): (() => Tokenizer) | undefined {
+  const found = findVocabularyFile(folder);
+  if (found !== undefined) return found;
+  const config = path.join(folder, 'tokenizer_config.json');
+  const tokenizer = loadSentencePieceFolder(folder, existsSync(config) ? rolesOf(readJsonObject(config)) : undefined);
+  return tokenizer === undefined ? undefined : () => tokenizer;
 }
 
 /** The tokenizer that the content of a `tokenizer.json` describes. @throws {InputError} as `loadTokenizer`. */
@@ -55,15 +69,9 @@ export function tokenizerFromJson(root: { [key: string]: Json }, roles?: TokenRo
   return reader(root, roles);
 }
 
-function readRoles(file: string): TokenRoles | undefined {
-  if (!existsSync(file)) return undefined;
-  const config = readJsonObject(file);
-  const role = (key: string): string | undefined => {
-    let value = config[key];
-    if (value !== null && typeof value === 'object' && !Array.isArray(value)) value = value.content;
-    return typeof value === 'string' ? value : undefined;
-  };
-  return { bos: role('bos_token'), eos: role('eos_token'), pad: role('pad_token') };
+function readRoles(tokenizerFile: string): TokenRoles | undefined {
+  const file = tokenizerFile.replace(/(?:\.json)?$/, '_config.json');
+  return existsSync(file) ? rolesOf(readJsonObject(file)) : undefined;
 }
 
 /**

@@ -13,6 +13,10 @@ export interface Pretokenizer {
 export const GPT2_PATTERN: string =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** The pattern of Qwen2 and Qwen3. */
+export const QWEN2_PATTERN: string =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 /**
  * The default for training. As in GPT-4's pattern a word takes one space or sign before it and line breaks end a
  * pretoken; combining marks belong to their word; and each digit stands alone, so that numbers are spelled by place.
