@@ -22,6 +22,10 @@ export interface SentencePieceDefinition extends TokenizerSettings {
   readonly keepsLeadingSpace?: boolean;
   /** A piece that is a token is taken whole, whatever the merges say. */
   readonly ignoreMerges?: boolean;
+  /** A run of characters without a token becomes this token, not bytes; the vocabulary then needs no byte tokens. */
+  readonly unknownToken?: string | undefined;
+  /** Decoding does not give back every text. Default: so where there is an unknown token. */
+  readonly isLossy?: boolean;
 }
 
 /** A space before every section, and `▁` for all of them: Llama 1 and 2, and the default. */
@@ -42,16 +46,20 @@ const SPACE_BEFORE: Json = {
 export class SentencePieceBpe extends BaseTokenizer {
   readonly kind = 'sentencepiece-bpe';
   readonly dropsLeadingSpace: boolean;
+  readonly isLossy: boolean;
   readonly definition: SentencePieceDefinition;
   private readonly merger: PairMerger;
   private readonly byteIds = new Int32Array(256);
+  private readonly unknownId: number | undefined;
   private readonly encoder = new TextEncoder();
 
   /** @throws {InputError} if a byte token is missing or a merge names a token that the vocabulary lacks. */
   constructor(definition: SentencePieceDefinition) {
     const { vocabulary, merges, addedTokens, normalizer, postProcessor, cuts, roles } = definition;
     const bytes: (Uint8Array | undefined)[] = [];
-    for (const [token, id] of vocabulary) bytes[id] = bytesOf(token);
+    const { unknownToken } = definition;
+    const hasBytes = unknownToken === undefined;
+    for (const [token, id] of vocabulary) bytes[id] = bytesOf(token, hasBytes);
     const bos = addedTokens.find(({ content }) => content === roles?.bos);
     super(bytes, {
       addedTokens,
@@ -61,7 +69,12 @@ export class SentencePieceBpe extends BaseTokenizer {
     });
     this.definition = definition;
     this.dropsLeadingSpace = definition.keepsLeadingSpace !== true;
-    for (let byte = 0; byte < 256; byte++) {
+    this.isLossy = definition.isLossy ?? unknownToken !== undefined;
+    this.unknownId = hasBytes ? undefined : vocabulary.get(unknownToken);
+    if (!hasBytes && this.unknownId === undefined) {
+      throw new InputError('the vocabulary lacks the unknown token', { where: JSON.stringify(unknownToken) });
+    }
+    for (let byte = 0; hasBytes && byte < 256; byte++) {
       const id = vocabulary.get(byteToken(byte));
       if (id === undefined) throw new InputError('the vocabulary lacks a byte token', { where: byteToken(byte) });
       this.byteIds[byte] = id;
@@ -75,6 +88,7 @@ export class SentencePieceBpe extends BaseTokenizer {
 
   private encodePiece(piece: string, ids: IdList): void {
     const { vocabulary, ignoreMerges } = this.definition;
+    const { unknownId } = this;
     const whole = ignoreMerges === true ? vocabulary.get(piece) : undefined;
     if (whole !== undefined) {
       ids.push(whole);
@@ -85,13 +99,15 @@ export class SentencePieceBpe extends BaseTokenizer {
     for (const character of piece) {
       const id = vocabulary.get(character);
       if (id !== undefined) symbols[length++] = id;
-      else for (const byte of this.encoder.encode(character)) symbols[length++] = this.byteIds[byte]!;
+      else if (unknownId !== undefined) {
+        if (length === 0 || symbols[length - 1] !== unknownId) symbols[length++] = unknownId;
+      } else for (const byte of this.encoder.encode(character)) symbols[length++] = this.byteIds[byte]!;
     }
     ids.append(symbols, this.merger.merge(symbols, length));
   }
 
   protected parts(): TokenizerParts {
-    const { vocabulary, cuts, ignoreMerges = false } = this.definition;
+    const { vocabulary, cuts, ignoreMerges = false, unknownToken } = this.definition;
     const merges = [...this.definition.merges].sort((a, b) => a.priority - b.priority);
     return {
       preTokenizer: cuts === undefined ? null : stepsToJson(cuts),
@@ -107,13 +123,18 @@ export class SentencePieceBpe extends BaseTokenizer {
       model: bpeModelToJson(
         vocabulary,
         merges.map(({ left, right }) => [left, right] as const),
-        { fuse_unk: true, byte_fallback: true, ignore_merges: ignoreMerges },
+        {
+          unk_token: unknownToken ?? null,
+          fuse_unk: true,
+          byte_fallback: unknownToken === undefined,
+          ignore_merges: ignoreMerges,
+        },
       ),
     };
   }
 }
 
-function bytesOf(token: string): Uint8Array {
-  if (isByteToken(token)) return Uint8Array.of(Number.parseInt(token.slice(3, 5), 16));
+function bytesOf(token: string, hasBytes: boolean): Uint8Array {
+  if (hasBytes && isByteToken(token)) return Uint8Array.of(Number.parseInt(token.slice(3, 5), 16));
   return new TextEncoder().encode(token.replaceAll(SPACE, ' '));
 }
