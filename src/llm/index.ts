@@ -1,5 +1,6 @@
 export * from './batch.js';
 export * from './embedder.js';
+export * from './encoder-decoder-model.js';
 export * from './fill-mask.js';
 export * from './language-model.js';
 export * from './local.js';

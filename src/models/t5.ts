@@ -86,9 +86,9 @@ export class T5Decoder extends Module {
     const mask = memory.mask && paddingMask(memory.mask, 1);
     let y = x;
     for (const layer of this.layers) {
-      const apply = (input: Tensor, read: Tensor): Tensor =>
-        layer.forward(input, bias, { ...layer.crossAttention.keysAndValues(read), mask });
-      y = recompute ? checkpoint(apply)(y, memory.hidden) : apply(y, memory.hidden);
+      const apply = (input: Tensor): Tensor =>
+        layer.forward(input, bias, { ...layer.crossAttention.keysAndValues(memory.hidden), mask });
+      y = recompute ? checkpoint(apply)(y) : apply(y);
     }
     return this.norm.forward(y);
   }
