@@ -5,11 +5,11 @@ import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { LayerNorm } from '../nn/norm.js';
 import { normalInit, type Parameter } from '../nn/parameter.js';
+import { project } from '../nn/project.js';
 import { causalMask } from '../tensor/ops/attention.js';
 import { add } from '../tensor/ops/binary.js';
 import { checkpoint } from '../tensor/ops/control.js';
 import { iota } from '../tensor/ops/create.js';
-import { matmul } from '../tensor/ops/matmul.js';
 import type { Dim } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { InputError } from '../util/errors.js';
@@ -126,7 +126,7 @@ export class Gpt2 extends Module implements Decoder {
   }
 
   logits(hidden: Tensor): Tensor {
-    return matmul(hidden, this.headWeight.tensor, { transposeB: true });
+    return project(hidden, this.headWeight);
   }
 
   decode(ids: Tensor, cache: DecodeCache): ReturnType<Decoder['decode']> {

@@ -11,6 +11,7 @@ import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { RmsNorm } from '../nn/norm.js';
 import { normalInit, type Parameter } from '../nn/parameter.js';
+import { project } from '../nn/project.js';
 import { type RotaryTables, rotaryTables } from '../nn/rope.js';
 import type { RopeScaling } from '../nn/rope-scaling.js';
 import { causalMask, windowMask } from '../tensor/ops/attention.js';
@@ -18,7 +19,6 @@ import { add } from '../tensor/ops/binary.js';
 import { checkpoint } from '../tensor/ops/control.js';
 import { iota } from '../tensor/ops/create.js';
 import { reshape } from '../tensor/ops/layout.js';
-import { matmul } from '../tensor/ops/matmul.js';
 import type { Dim } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { DecodeCache, Decoder, ForwardOptions, GrowingCache } from './architecture.js';
@@ -168,7 +168,7 @@ export class Llama extends Module implements Decoder {
   }
 
   logits(hidden: Tensor): Tensor {
-    return matmul(hidden, this.headWeight.tensor, { transposeB: true });
+    return project(hidden, this.headWeight);
   }
 
   decode(ids: Tensor, { layers, lastPositions, total }: DecodeCache): { hidden: Tensor; layers: KeysAndValues[] } {

@@ -4,10 +4,10 @@ import { Module } from '../nn/module.js';
 import { RmsNorm } from '../nn/norm.js';
 import { paddingMask } from '../nn/padding-mask.js';
 import { normalInit, type Parameter } from '../nn/parameter.js';
+import { project } from '../nn/project.js';
 import { RelativePositionBias } from '../nn/relative-position-bias.js';
 import { add, mul } from '../tensor/ops/binary.js';
 import { checkpoint } from '../tensor/ops/control.js';
-import { matmul } from '../tensor/ops/matmul.js';
 import { addDims, type Dim } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { EncoderInputs, ForwardOptions } from './architecture.js';
@@ -158,7 +158,7 @@ export class T5 extends Module implements EncoderDecoder {
   }
 
   logits(hidden: Tensor): Tensor {
-    return matmul(hidden, this.headWeight.tensor, { transposeB: true });
+    return project(hidden, this.headWeight);
   }
 
   remember({ hidden, mask }: Memory): CrossMemory {

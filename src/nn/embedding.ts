@@ -1,7 +1,7 @@
-import { gather } from '../tensor/ops/gather.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Module } from './module.js';
 import { type Initializer, normalInit, Parameter } from './parameter.js';
+import { lookUp } from './project.js';
 
 export interface EmbeddingConfig {
   readonly count: number;
@@ -22,6 +22,6 @@ export class Embedding extends Module {
   }
 
   forward(ids: Tensor): Tensor {
-    return gather(this.weight.tensor, ids);
+    return lookUp(ids, this.weight);
   }
 }

@@ -1,10 +1,10 @@
 import { add } from '../tensor/ops/binary.js';
 import { reshape } from '../tensor/ops/layout.js';
-import { matmul } from '../tensor/ops/matmul.js';
 import { multiplyDims } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Module } from './module.js';
 import { type Initializer, normalInit, Parameter, zerosInit } from './parameter.js';
+import { project } from './project.js';
 
 export interface LinearConfig {
   readonly inputs: number;
@@ -30,7 +30,7 @@ export class Linear extends Module {
   forward(x: Tensor): Tensor {
     const rows = x.shape.slice(0, -1).reduce(multiplyDims, 1);
     const flat = reshape(x, [rows, this.config.inputs]);
-    const y = matmul(flat, this.weight.tensor, { transposeB: true });
+    const y = project(flat, this.weight);
     return reshape(this.bias ? add(y, this.bias.tensor) : y, [...x.shape.slice(0, -1), this.config.outputs]);
   }
 }

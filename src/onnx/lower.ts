@@ -3,7 +3,7 @@ import { fromNumbers } from '../tensor/dtype.js';
 import type { EmitAttribute, Emitter } from '../tensor/op.js';
 import { type Dim, type Shape, ShapeError, SymbolicDim } from '../tensor/shape.js';
 import { type Node, nodesOf, type Tensor, type TensorType } from '../tensor/tensor.js';
-import { isInput, variableOf } from '../tensor/variable.js';
+import { type HostArray, isInput, variableOf } from '../tensor/variable.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.js';
 
 /** The operator set of every graph that Athanor writes, and the file format version that goes with it. */
@@ -89,8 +89,14 @@ class Lowering implements Emitter {
     const variable = variableOf(tensor);
     const given = variable ? variable.name : (tensor.node.attributes as { name: string }).name;
     const name = this.fresh(given);
-    this.inputs.push({ name, tensor });
     this.names.set(tensor, name);
+    if (variable?.constant) {
+      const { data } = variable.value as HostArray;
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      this.initializers.push({ name, type: tensor.dtype, dims: variable.shape, data: bytes });
+      return;
+    }
+    this.inputs.push({ name, tensor });
     tensor.shape.forEach((size, axis) => {
       if (size instanceof SymbolicDim && !this.symbols.has(size.toString())) {
         this.symbols.set(size.toString(), { input: name, axis });

@@ -35,10 +35,13 @@ export class Variable {
   readonly shape: readonly number[];
   /** The placeholder to compute with. */
   readonly tensor: Tensor;
+  /** It never changes: programs take its value in when they are compiled, in whatever order suits the device. */
+  readonly constant: boolean;
   #value: ArrayValue;
 
-  constructor(name: string, value: ArrayValue) {
+  constructor(name: string, value: ArrayValue, { constant = false }: { readonly constant?: boolean } = {}) {
     this.name = name;
+    this.constant = constant;
     this.dtype = value.dtype;
     this.shape = value.shape;
     this.#value = value;

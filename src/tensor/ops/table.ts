@@ -11,6 +11,7 @@ import './gather.js';
 import './layout.js';
 import './matmul.js';
 import './normalization.js';
+import './quantized-matmul.js';
 import './random.js';
 import './reduce.js';
 import './rotary.js';
