@@ -10,6 +10,7 @@ describe('the generation configuration', () => {
     { bosId: 0, eosIds: [6], padId: 0, temperature: 0 },
     { eosIds: [1, 2], maxNewTokens: 64, temperature: 0.7, topK: 40, topP: 0.9, minP: 0.05, repetitionPenalty: 1.1 },
     { eosIds: [3], topK: 5 },
+    { eosIds: [1], padId: 0, decoderStartId: 0 },
   ])('comes back as it was written: %j', (generation) => {
     expect(read(JSON.parse(JSON.stringify(writeGenerationConfig(generation))))).toEqual(generation);
   });

@@ -8,6 +8,8 @@ export interface GenerationConfig {
   /** Any of these ends a text. */
   readonly eosIds: readonly number[];
   readonly padId?: number;
+  /** The token that an encoder-decoder's answer begins with. */
+  readonly decoderStartId?: number;
   readonly maxNewTokens?: number;
   /** 0 is greedy. */
   readonly temperature?: number;
@@ -32,6 +34,7 @@ export function readGenerationConfig(config: JsonConfig, where: string): Generat
   const read: { -readonly [K in keyof GenerationConfig]: GenerationConfig[K] } = { eosIds: readIds(fields) };
   if (isSet('bos_token_id')) read.bosId = id('bos_token_id');
   if (isSet('pad_token_id')) read.padId = id('pad_token_id');
+  if (isSet('decoder_start_token_id')) read.decoderStartId = id('decoder_start_token_id');
   if (isSet('max_new_tokens')) read.maxNewTokens = fields.whole('max_new_tokens', [1, MAX_ID]);
   if (isSet('repetition_penalty')) read.repetitionPenalty = fields.positive('repetition_penalty', 1e6);
   if (!isSet('do_sample')) return isSet('temperature') ? { ...read, ...readSampling(fields) } : read;
@@ -60,11 +63,13 @@ function readIds(fields: ConfigFields): number[] {
 
 /** The content of a `generation_config.json`. */
 export function writeGenerationConfig(generation: GenerationConfig): { [key: string]: Json } {
-  const { bosId, eosIds, padId, maxNewTokens, temperature, topK, topP, minP, repetitionPenalty } = generation;
+  const { bosId, eosIds, padId, decoderStartId, maxNewTokens, temperature, topK, topP, minP, repetitionPenalty } =
+    generation;
   const written: [string, Json | undefined][] = [
     ['bos_token_id', bosId],
     ['eos_token_id', eosIds.length > 1 ? [...eosIds] : eosIds[0]],
     ['pad_token_id', padId],
+    ['decoder_start_token_id', decoderStartId],
     ['max_new_tokens', maxNewTokens],
     ['repetition_penalty', repetitionPenalty],
   ];
