@@ -93,17 +93,19 @@ describe('GgufFile', () => {
   });
 
   it('keeps a large vocabulary', () => {
-    const tokens = Array.from({ length: 30_000 }, (_, i) => `token ${i}`);
+    const tokens = Array.from({ length: 20_000 }, (_, i) => `token ${i}`);
     const long = '金'.repeat(200_000);
+    const scores = new Float32Array(100_000).fill(0.5);
     const file = write([
       ['tokens', { type: 'array', items: 'string', value: tokens }],
       ['long', { type: 'string', value: long }],
-      ['scores', { type: 'array', items: 'f32', value: new Float32Array(200_000).fill(0.5) }],
+      ['scores', { type: 'array', items: 'f32', value: scores }],
     ]);
     const { metadata } = readAll(file);
-    expect(metadata.get('tokens')!.value).toEqual(tokens);
-    expect(metadata.get('long')!.value).toBe(long);
-    expect(metadata.get('scores')!.value).toEqual(new Float32Array(200_000).fill(0.5));
+    expect((metadata.get('tokens')!.value as string[]).join()).toBe(tokens.join());
+    expect(metadata.get('long')!.value === long).toBe(true);
+    const read = metadata.get('scores')!.value as Float32Array;
+    expect(Buffer.from(read.buffer).equals(Buffer.from(scores.buffer))).toBe(true);
   });
 
   it('refuses to write what the format cannot hold', () => {
@@ -224,7 +226,7 @@ describe('GgufFile', () => {
         }
         most = Math.max(most, held() - before);
       }),
-      { seed: 3, numRuns: 2000, interruptAfterTimeLimit: 3000, markInterruptAsFailure: false },
+      { seed: 3, numRuns: 1500, interruptAfterTimeLimit: 2500, markInterruptAsFailure: false },
     );
     expect(readable).toBeGreaterThan(10);
     expect(most).toBeLessThan(8 * small.length);
