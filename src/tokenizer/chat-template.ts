@@ -79,24 +79,36 @@ export function renderChat(
       });
     }
   });
+  // As transformers passes them: tools and documents are always there, a token only where the model has one.
   const variables: { [name: string]: unknown } = {
     messages: messages.map(toStandardMessage),
+    tools: options.tools ?? null,
+    documents: null,
     add_generation_prompt: options.addGenerationPrompt ?? false,
-    bos_token: options.bosToken ?? '',
-    eos_token: options.eosToken ?? '',
+    ...(options.bosToken === undefined ? {} : { bos_token: options.bosToken }),
+    ...(options.eosToken === undefined ? {} : { eos_token: options.eosToken }),
   };
-  if (options.tools !== undefined) variables.tools = options.tools;
   try {
     return compiled(template).render(variables);
   } catch (error) {
-    throw new InputError(`cannot render the chat: ${messageOf(error)}`, { where: 'chat template', cause: error });
+    const missing = ['bos_token', 'eos_token'].filter((name) => template.includes(name) && !(name in variables));
+    throw new InputError(`cannot render the chat: ${messageOf(error)}`, {
+      where: 'chat template',
+      ...(missing.length === 0
+        ? {}
+        : { hint: `The template may need ${missing.join(' and ')}, which the tokenizer does not name.` }),
+      cause: error,
+    });
   }
 }
 
 let lastTemplate: { source: string; template: Template } | undefined;
 
 function compiled(source: string): Template {
-  if (lastTemplate?.source !== source) lastTemplate = { source, template: new Template(source) };
+  // Jinja knows one line break only.
+  if (lastTemplate?.source !== source) {
+    lastTemplate = { source, template: new Template(source.replace(/\r\n?/g, '\n')) };
+  }
   return lastTemplate.template;
 }
 
