@@ -61,7 +61,9 @@ describe('a download from the Hub', () => {
   it('takes files of one content, and empty ones', async () => {
     const shard = noise(5000, 3);
     hub.server.commit('models/ada/tiny', { 'a.bin': shard, 'b.bin': shard, 'c.txt': '' });
-    const { folder } = await hub.fetch({ files: () => true });
+    const seen: HubProgress[] = [];
+    const { folder } = await hub.fetch({ files: () => true, onProgress: (progress) => seen.push(progress) });
+    expect(seen.at(-1)).toMatchObject({ bytes: shard.length, totalBytes: shard.length });
     expect(fs.readFileSync(path.join(folder, 'b.bin')).equals(shard)).toBe(true);
     expect(fs.statSync(path.join(folder, 'c.txt')).size).toBe(0);
     expect(hub.server.downloads().filter(({ at }) => at === 'cdn')).toHaveLength(1);
