@@ -1,3 +1,5 @@
+import { fuseProducts } from '../onnx/fuse-products.js';
+import { fuseResiduals } from '../onnx/fuse-residuals.js';
 import { lower } from '../onnx/lower.js';
 import { arrayOf, isGpuArray, ortTensor } from '../runtime/array.js';
 import type { Device } from '../runtime/device.js';
@@ -80,14 +82,15 @@ export class DecodeProgram {
       outputs.push({ name: `new.cache.${i}.keys`, tensor: keys }, { name: `new.cache.${i}.values`, tensor: values });
     }
     const lowered = lower(outputs, device.kind);
+    const program = fuseResiduals(fuseProducts(lowered.model));
     const pairs = cacheNames.map((name) => ({ input: name, output: `new.${name}` }));
-    if (safeDonations(lowered.model.graph, pairs).size < pairs.length) {
+    if (safeDonations(program.graph, pairs).size < pairs.length) {
       throw new AthanorError('the cache cannot be updated in its own memory', {
         where: 'decode',
         expected: 'each layer’s cache to be read by its cachedAttention alone',
       });
     }
-    const session = await openSession(device.kind === 'cpu' ? withUnreadOutputs(lowered.model) : lowered.model, {
+    const session = await openSession(device.kind === 'cpu' ? withUnreadOutputs(program) : program, {
       device,
       resident: pairs.map(({ output }) => output),
       ...(profilePrefix === undefined ? {} : { profilePrefix }),
@@ -96,7 +99,7 @@ export class DecodeProgram {
       const variable = variableOf(tensor);
       return variable ? [[name, variable] as const] : [];
     });
-    return new DecodeProgram(session, lowered.model, device, weights, cacheNames);
+    return new DecodeProgram(session, program, device, weights, cacheNames);
   }
 
   /**

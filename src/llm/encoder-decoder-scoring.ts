@@ -1,8 +1,8 @@
 import type { EncoderDecoder } from '../models/encoder-decoder.js';
+import { projectedCrossEntropy } from '../nn/project.js';
 import { array } from '../runtime/array.js';
 import { type CompiledFunction, compile } from '../runtime/compile.js';
 import type { Device } from '../runtime/device.js';
-import { linearCrossEntropy } from '../tensor/ops/cross-entropy.js';
 import { reshape } from '../tensor/ops/layout.js';
 import { dim } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -23,7 +23,7 @@ export class AnswerScorer {
       ({ text, inputs, targets }: { text: Tensor; inputs: Tensor; targets: Tensor }): Tensor => {
         const hidden = model.hidden(inputs, { hidden: model.encode({ ids: text }) });
         const rows = reshape(hidden, [inputs.shape[1]!, model.config.width]);
-        return linearCrossEntropy(rows, model.headWeight.tensor, targets);
+        return projectedCrossEntropy(rows, model.headWeight, targets);
       },
       { device, shapes: { '0.text': read, '0.inputs': written, '0.targets': [dim('T')] } },
     );

@@ -1,8 +1,8 @@
 import type { Decoder } from '../models/architecture.js';
+import { projectedCrossEntropy } from '../nn/project.js';
 import { array } from '../runtime/array.js';
 import { type CompiledFunction, compile } from '../runtime/compile.js';
 import type { Device } from '../runtime/device.js';
-import { linearCrossEntropy } from '../tensor/ops/cross-entropy.js';
 import { reshape } from '../tensor/ops/layout.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { HostArray } from '../tensor/variable.js';
@@ -20,7 +20,7 @@ export class TokenScorer {
     this.program = compile(
       ({ inputs, targets }: { inputs: Tensor; targets: Tensor }): Tensor => {
         const hidden = reshape(model.hidden(inputs), [inputs.shape[1]!, model.config.width]);
-        return linearCrossEntropy(hidden, model.headWeight.tensor, targets);
+        return projectedCrossEntropy(hidden, model.headWeight, targets);
       },
       { device },
     );

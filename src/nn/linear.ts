@@ -28,6 +28,11 @@ export class Linear extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    // A packed weight takes any number of axes; a plain one is fastest as one product of two matrices.
+    if (this.weight.quantized) {
+      const y = project(x, this.weight);
+      return this.bias ? add(y, this.bias.tensor) : y;
+    }
     const rows = x.shape.slice(0, -1).reduce(multiplyDims, 1);
     const flat = reshape(x, [rows, this.config.inputs]);
     const y = project(flat, this.weight);

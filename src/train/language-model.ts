@@ -1,10 +1,10 @@
 import type { TokenBatch } from '../data/batch.js';
 import type { Decoder } from '../models/architecture.js';
+import { projectedCrossEntropy } from '../nn/project.js';
 import { array } from '../runtime/array.js';
 import { compile } from '../runtime/compile.js';
 import type { Device } from '../runtime/device.js';
 import { mul } from '../tensor/ops/binary.js';
-import { linearCrossEntropy } from '../tensor/ops/cross-entropy.js';
 import { reshape } from '../tensor/ops/layout.js';
 import { sum } from '../tensor/ops/reduce.js';
 import { multiplyDims } from '../tensor/shape.js';
@@ -48,7 +48,7 @@ export function tokenLosses(
   const hidden = model.hidden(inputs!, { recompute, ...(segments ? { segments } : {}) });
   const rows = inputs!.shape.reduce(multiplyDims, 1);
   const flat = reshape(hidden, [rows, model.config.width]);
-  const losses = linearCrossEntropy(flat, model.headWeight.tensor, reshape(targets!, [rows]));
+  const losses = projectedCrossEntropy(flat, model.headWeight, reshape(targets!, [rows]));
   return mul(losses, reshape(weights!, [rows]));
 }
 
