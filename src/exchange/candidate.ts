@@ -19,7 +19,8 @@ export interface Candidate {
    */
   outputs(ids: readonly number[], decoderIds?: readonly number[]): Promise<Float32Array>;
   /**
-   * The likeliest continuation, token by token with a cache; it ends early at a token that ends texts, which it holds.
+   * The likeliest continuation by the path that keeps keys and values: just so many tokens, whatever they are, or fewer
+   * where the context ends. An encoder-decoder's answer, without its `decoderStartId`.
    *
    * @throws {InputError} for an encoder.
    */

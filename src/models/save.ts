@@ -11,6 +11,7 @@ import { type CheckpointContent, writeCheckpoint } from './checkpoint.js';
 import { type GenerationConfig, writeGenerationConfig } from './generation-config.js';
 import { architectureFor } from './registry.js';
 import type { SafetensorsTensor } from './safetensors.js';
+import { sharded } from './shards.js';
 import { enterPart, fileShape } from './weight-places.js';
 
 /** A model with all that is needed to use it. */
@@ -69,38 +70,43 @@ export function generationOf({ bosId, eosId, padId }: Tokenizer): GenerationConf
 }
 
 /**
- * The files of a model folder as Hugging Face lays it out, for `writeCheckpoint`: `config.json`, `model.safetensors`
- * (float32 unless said otherwise), `tokenizer.json`, `tokenizer_config.json` and `generation_config.json`. A trainer adds its own beside
- * them. Weights in memory are the parameters' own arrays, not copies: write them before the next step. Weights on a GPU
- * are brought back.
+ * The files of a model folder that describe it: `config.json`, `generation_config.json`, `tokenizer.json` and
+ * `tokenizer_config.json`, each with its text.
  */
-export async function modelFiles(saved: SavedModel): Promise<CheckpointContent> {
+export function describingFiles(saved: SavedModel): Record<string, string> {
   const { model, tokenizer, chatTemplate, generation = generationOf(tokenizer) } = saved;
-  const architecture = architectureFor(model);
   const { bos_token_id, eos_token_id, pad_token_id } = writeGenerationConfig(generation);
   const config: { [key: string]: Json } = {
-    ...architecture.toConfig(model.config),
+    ...architectureFor(model).toConfig(model.config),
     torch_dtype: TORCH_DTYPES[saved.dtype ?? 'F32'],
     bos_token_id: bos_token_id ?? null,
     eos_token_id: eos_token_id ?? null,
     pad_token_id: pad_token_id ?? null,
   };
-  const weights = new Map<string, SafetensorsTensor>();
-  for (const { name, shape, data } of await fileTensors(model, architecture.names(model.config))) {
-    weights.set(name, stored(data, shape, saved.dtype ?? 'F32'));
-  }
   return {
-    files: {
-      'config.json': jsonText(config),
-      'generation_config.json': jsonText(writeGenerationConfig(generation)),
-      'tokenizer.json': jsonText(tokenizer.toJson()),
-      'tokenizer_config.json': jsonText(tokenizerConfig(tokenizer, chatTemplate)),
-    },
-    tensors: { 'model.safetensors': weights },
+    'config.json': jsonText(config),
+    'generation_config.json': jsonText(writeGenerationConfig(generation)),
+    'tokenizer.json': jsonText(tokenizer.toJson()),
+    'tokenizer_config.json': jsonText(tokenizerConfig(tokenizer, chatTemplate)),
   };
 }
 
-async function hostWeights({ value }: Parameter): Promise<Float32Array> {
+/**
+ * The files of a model folder as Hugging Face lays it out, for `writeCheckpoint`: those of `describingFiles` and
+ * `model.safetensors` (float32 unless said otherwise). A trainer adds its own beside them. Weights in memory are the
+ * parameters' own arrays, not copies: write them before the next step. Weights on a GPU are brought back.
+ */
+export async function modelFiles(saved: SavedModel): Promise<CheckpointContent> {
+  const { model } = saved;
+  const weights = new Map<string, SafetensorsTensor>();
+  for (const { name, shape, data } of await fileTensors(model, architectureFor(model).names(model.config))) {
+    weights.set(name, stored(data, shape, saved.dtype ?? 'F32'));
+  }
+  return { files: describingFiles(saved), tensors: { 'model.safetensors': weights } };
+}
+
+/** A parameter's numbers in this process's memory, brought back from a GPU where they live there. */
+export async function hostWeights({ value }: Parameter): Promise<Float32Array> {
   return (isGpuArray(value) ? await moveToHost(value) : (value as HostArray)).data as Float32Array;
 }
 
@@ -121,8 +127,13 @@ function tokenizerConfig(tokenizer: Tokenizer, chatTemplate: string | undefined)
 /**
  * Writes a model folder that any tool which reads Llama opens, under checksums, whole or not at all.
  *
+ * @param options.shardBytes weights that are larger are written as several files of at most so many bytes.
  * @throws {WriteError} if the disk refuses.
  */
-export async function saveModel(folder: string, saved: SavedModel): Promise<void> {
-  await writeCheckpoint(folder, await modelFiles(saved));
+export async function saveModel(
+  folder: string,
+  saved: SavedModel,
+  { shardBytes = Number.POSITIVE_INFINITY }: { readonly shardBytes?: number } = {},
+): Promise<void> {
+  await writeCheckpoint(folder, sharded(await modelFiles(saved), shardBytes));
 }
