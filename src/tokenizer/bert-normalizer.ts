@@ -10,7 +10,7 @@ export interface BertNormalizerSettings {
   readonly lowercase: boolean;
 }
 
-const PLAIN = /^[\x20-\x7e]*$/;
+const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
 const DROPPED = /[\0\ufffd\p{Cc}\p{Cf}\p{Co}]/u;
 const CHINESE =
   /[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
@@ -20,9 +20,12 @@ const CHINESE =
  * accents, lower case.
  */
 export function bertNormalize(text: string, settings: BertNormalizerSettings): string {
-  // ASCII has no accents, no Chinese and nothing to clean.
-  if (PLAIN.test(text)) return settings.lowercase ? text.toLowerCase() : text;
   let result = text;
+  // ASCII has no accents, no Chinese and little to clean.
+  if (PLAIN.test(text)) {
+    if (settings.cleanText) result = result.replace(/[\t\n\r]/g, ' ');
+    return settings.lowercase ? result.toLowerCase() : result;
+  }
   if (settings.cleanText) result = clean(result);
   if (settings.spaceChinese) result = result.replace(CHINESE, ' $& ');
   if (settings.stripAccents) result = result.normalize('NFD').replace(/\p{Mn}/gu, '');

@@ -1,5 +1,6 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
+import { bertWords } from './bert-words.js';
 import { listAt, mustBe, objectAt, textAt } from './json-fields.js';
 import { readPattern } from './normalizer.js';
 
@@ -84,12 +85,7 @@ export function splitting(json: Json, expression: RegExp, behavior: Behavior, is
   };
 }
 
-function chained(json: Json, steps: readonly PreTokenizer[]): PreTokenizer {
-  return { json, cut: (text, isStart, onPiece) => cutBy(steps, text, isStart, onPiece) };
-}
-
 const SPACES = /\p{White_Space}+/gu;
-const EACH_SPACE = /\p{White_Space}/gu;
 /** ASCII punctuation includes symbols such as `$` and `+`. */
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu;
 /** Words, and runs of what is neither word nor white space. */
@@ -105,10 +101,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['Whitespace', (part) => splitting(part, WORDS, 'Removed', true)],
   ['WhitespaceSplit', (part) => splitting(part, SPACES, 'Removed')],
   ['Punctuation', (part, where) => splitting(part, PUNCTUATION, readBehavior(part, where))],
-  [
-    'BertPreTokenizer',
-    (part) => chained(part, [splitting(part, EACH_SPACE, 'Removed'), splitting(part, PUNCTUATION, 'Isolated')]),
-  ],
+  ['BertPreTokenizer', bertWords],
   ['CharDelimiterSplit', readDelimiter],
 ]);
 

@@ -4,8 +4,10 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { Document } from '../../data/document.js';
 import { openSource } from '../../data/source.js';
+import { CHAT_SPECIAL_TOKENS } from '../../tokenizer/chat-template.js';
 import { loadTokenizer, saveTokenizer } from '../../tokenizer/file.js';
 import type { Tokenizer } from '../../tokenizer/tokenizer.js';
+import { suggestedVocabulary } from '../../train/pretrain-recipe.js';
 import { trainTokenizerFor } from '../../train/pretrain-tokenizer.js';
 import { InputError } from '../../util/errors.js';
 import { textTable } from '../../util/table.js';
@@ -17,7 +19,7 @@ interface TrainOptions {
   readonly data: string;
   readonly out: string;
   readonly vocabulary?: number;
-  readonly kind: 'auto' | 'byte-bpe' | 'character';
+  readonly kind: 'auto' | 'byte-bpe' | 'character' | 'wordpiece' | 'unigram';
   readonly skipBadLines?: boolean;
   readonly json?: boolean;
 }
@@ -32,7 +34,7 @@ export function configure(command: Command): void {
     .option('--vocabulary <count>', 'tokens in all; default: by the size of the text', wholeNumber({ min: 1 }))
     .addOption(
       new Option('--kind <kind>', 'auto: characters for text that is mostly Chinese, else byte-level BPE')
-        .choices(['auto', 'byte-bpe', 'character'])
+        .choices(['auto', 'byte-bpe', 'character', 'wordpiece', 'unigram'])
         .default('auto'),
     )
     .option('--skip-bad-lines', 'leave out lines that cannot be read, instead of stopping')
@@ -41,6 +43,7 @@ export function configure(command: Command): void {
   addExamples(training, [
     'athanor tokenizer train --data corpus.txt --out tokenizers/mine --vocabulary 4096',
     'athanor tokenizer train --data poems.json --out tokenizers/poems --kind character',
+    'athanor tokenizer train --data corpus.txt --out tokenizers/bert --kind wordpiece --vocabulary 8000',
   ]);
   const inspection = command
     .command('inspect')
@@ -68,10 +71,9 @@ async function trainTokenizer(options: TrainOptions): Promise<void> {
   if (textBytes === 0) {
     throw new InputError('the data holds no text', { where: data, hint: 'Is it the right file or folder?' });
   }
-  const progress = progressLine(json, 'tokenizer', { unit: 'merges' });
+  const progress = progressLine(json, 'tokenizer', { unit: kind === 'unigram' ? 'pieces' : 'merges' });
   const started = performance.now();
-  const onProgress = ({ merges }: { readonly merges: number }): void => progress.update(merges);
-  const tokenizer = await trainTokenizerFor(documents, { kind, vocabularySize: vocabulary }, { note, onProgress });
+  const tokenizer = await trainKind(documents, { kind, vocabulary, textBytes }, note, (done) => progress.update(done));
   progress.finish();
   const seconds = (performance.now() - started) / 1000;
   saveTokenizer(tokenizer, out);
@@ -91,6 +93,29 @@ async function trainTokenizer(options: TrainOptions): Promise<void> {
   writeLine(`${made}, ${vocabularySize} tokens, ${bytesPerToken.toFixed(2)} bytes a token: ${out}`);
 }
 
+/** Trains the kind that was asked for. @param onDone told of merges learned, or of pieces left. */
+async function trainKind(
+  documents: readonly Document[],
+  choice: { readonly kind: TrainOptions['kind']; readonly vocabulary: number | undefined; readonly textBytes: number },
+  note: (text: string) => void,
+  onDone: (count: number) => void,
+): Promise<Tokenizer> {
+  const { kind, vocabulary, textBytes } = choice;
+  if (kind !== 'wordpiece' && kind !== 'unigram') {
+    const onProgress = ({ merges }: { readonly merges: number }): void => onDone(merges);
+    return trainTokenizerFor(documents, { kind, vocabularySize: vocabulary }, { note, onProgress });
+  }
+  const texts = documents.map(({ text }) => text);
+  const vocabularySize = vocabulary ?? suggestedVocabulary(textBytes);
+  if (kind === 'unigram') {
+    const { trainUnigram } = await import('../../tokenizer/unigram-training.js');
+    const specialTokens = CHAT_SPECIAL_TOKENS;
+    return trainUnigram(texts, { vocabularySize, specialTokens, onProgress: ({ pieces }) => onDone(pieces) });
+  }
+  const { trainWordPiece } = await import('../../tokenizer/wordpiece-training.js');
+  return trainWordPiece(texts, { vocabularySize, onProgress: ({ merges }) => onDone(merges) });
+}
+
 /** One token of a text as people can read it. */
 interface Piece {
   readonly id: number;
@@ -107,10 +132,13 @@ function pieceText(bytes: Uint8Array): string {
   }
 }
 
+/** What a folder that holds a tokenizer has one of. */
+const TOKENIZER_FILES = ['tokenizer.json', 'vocab.txt', 'vocab.json', 'spiece.model', 'tokenizer.model'];
+
 /** The tokenizer of a folder or file that holds one, of a run that has no model yet, or of any model. */
 async function tokenizerOf(place: string): Promise<Tokenizer> {
   for (const candidate of [place, path.join(place, 'tokenizer')]) {
-    if (existsSync(path.join(candidate, 'tokenizer.json'))) return loadTokenizer(candidate);
+    if (TOKENIZER_FILES.some((name) => existsSync(path.join(candidate, name)))) return loadTokenizer(candidate);
   }
   if (place.endsWith('.json')) return loadTokenizer(place);
   const { loadModel } = await import('../../models/load.js');
@@ -126,7 +154,8 @@ async function inspect(place: string, text: string, { json }: { readonly json?: 
     return { id, text: pieceText(bytes), bytes: bytes.length };
   });
   const textBytes = Buffer.byteLength(text);
-  const bytesPerToken = textBytes / pieces.length;
+  // Of white space alone, some kinds keep nothing.
+  const bytesPerToken = textBytes / Math.max(pieces.length, 1);
   const { kind, vocabularySize } = tokenizer;
   if (json === true) {
     writeRecord({ kind, vocabularySize, tokens: pieces.map((piece) => ({ ...piece })), textBytes, bytesPerToken });
