@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ProfileRow } from '../../runtime/profile.js';
+import { readText } from '../../util/files.js';
 import type { Json } from '../../util/json.js';
 import { textTable } from '../../util/table.js';
 import { formatBytes, formatCount, formatNumber, formatPercent, formatRate } from '../../util/units.js';
@@ -72,7 +73,17 @@ export function configure(command: Command): void {
     .option('--rounds <count>', 'how often everything is measured', wholeNumber({ min: 1 }), 3)
     .action(tokenizerBench);
   addExamples(tokenizer, ['athanor bench tokenizer', 'athanor bench tokenizer --vocabulary 1024 --rounds 1 --json']);
-  for (const child of [train, decode, tokenizer]) child.option('--json', 'print one JSON object');
+  const quantized = command
+    .command('quantized')
+    .description('what packing the weights of a model into 8 and 4 bits costs: perplexity, memory, speed')
+    .argument('<model>', 'a model that writes text')
+    .requiredOption('--text <file>', 'the text to measure on')
+    .option('--tokens <count>', 'most tokens of it', wholeNumber({ min: 2 }), 8192)
+    .option('--threads <count>', 'default: one a core', wholeNumber({ min: 1, max: 512 }), availableParallelism())
+    .addOption(new Option('--device <name>', 'where to run').choices(['cpu', 'webgpu']).default('cpu'))
+    .action(quantizedBench);
+  addExamples(quantized, ['athanor bench quantized runs/forge --text book.txt']);
+  for (const child of [train, decode, tokenizer, quantized]) child.option('--json', 'print one JSON object');
 }
 
 /** What a bench says on the way; nothing to programs. */
@@ -182,4 +193,38 @@ async function tokenizerBench(options: TokenizerOptions): Promise<void> {
     ['peak memory', formatBytes(result.peakRssMb * 2 ** 20)],
     machineRow(result.machine),
   ]);
+}
+
+interface QuantizedOptions extends Common {
+  readonly text: string;
+  readonly tokens: number;
+  readonly threads: number;
+  readonly device: 'cpu' | 'webgpu';
+}
+
+async function quantizedBench(place: string, options: QuantizedOptions): Promise<void> {
+  const { benchQuantized } = await import('../../evaluate/bench-quantized.js');
+  const { cpu, webgpu } = await import('../../runtime/device.js');
+  const { tokens, threads } = options;
+  const device = options.device === 'webgpu' ? webgpu() : cpu({ threads });
+  const result = await benchQuantized({ place, text: readText(options.text), tokens, device, onNote: noteOf(options) });
+  if (options.json === true) {
+    writeRecord(result as unknown as Json);
+    return;
+  }
+  const right = (title: string) => ({ title, align: 'right' as const });
+  writeLine(
+    textTable(
+      ['weights', right('perplexity'), right('bits/byte'), right('memory'), right('tokens/s'), right('packed')],
+      result.rows.map((row) => [
+        row.bits === 32 ? 'float32' : `${row.bits} bits`,
+        row.perplexity.toPrecision(4),
+        row.bitsPerByte.toPrecision(4),
+        formatBytes(row.weightBytes),
+        formatNumber(row.tokensPerSecond),
+        `${row.packedMatrices} matrices`,
+      ]),
+    ),
+  );
+  writeNote(`On ${formatCount(result.scoredTokens)} tokens, ${formatBytes(result.textBytes)} of text.`);
 }
