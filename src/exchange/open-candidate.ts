@@ -1,0 +1,72 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { GenerationConfig } from '../models/generation-config.js';
+import { loadAnyModel } from '../models/load.js';
+import { localPlace, type PlaceOptions, placeName } from '../models/place.js';
+import type { Device } from '../runtime/device.js';
+import type { Candidate } from './candidate.js';
+import { candidateOf } from './model-candidate.js';
+import { openOnnxExport } from './onnx-candidate.js';
+import { ONNX_SUFFIXES, type OnnxDtype } from './onnx-export.js';
+import { storedPrecision } from './precision.js';
+import type { Precision } from './verify-verdict.js';
+
+export interface OpenCandidateOptions extends PlaceOptions {
+  readonly device?: Device | undefined;
+  /** Which of an ONNX export's types; default: the first of fp32, fp16, int8 and q4 that is there. */
+  readonly dtype?: OnnxDtype | undefined;
+}
+
+/** A model from its files, to be held against another. */
+export interface OpenedCandidate {
+  readonly candidate: Candidate;
+  readonly precision: Precision;
+  /** Undefined for an ONNX export. */
+  readonly generation: GenerationConfig | undefined;
+}
+
+/** How exactly the types of an ONNX export keep numbers. */
+export const ONNX_PRECISIONS: Readonly<Record<OnnxDtype, Precision>> = {
+  fp32: 'float32',
+  fp16: 'float16',
+  int8: '8-bit',
+  q4: '4-bit',
+};
+
+/**
+ * Opens what `loadAnyModel` loads, or a folder that `exportOnnx` wrote.
+ *
+ * @throws {InputError | CorruptFileError | HubError} if it cannot be opened.
+ */
+export async function openCandidate(place: string, options: OpenCandidateOptions = {}): Promise<OpenedCandidate> {
+  const { device, dtype, ...placeOptions } = options;
+  const local = await localPlace(place, placeOptions);
+  const onDevice = device === undefined ? {} : { device };
+  if (isOnnxExport(local) || dtype !== undefined) {
+    const chosen = dtype ?? firstDtype(local);
+    const candidate = await openOnnxExport(local, { ...onDevice, ...(chosen === undefined ? {} : { dtype: chosen }) });
+    return { candidate, precision: chosen === undefined ? 'float32' : ONNX_PRECISIONS[chosen], generation: undefined };
+  }
+  const loaded = await loadAnyModel(local);
+  const precision = storedPrecision(local, loaded);
+  return {
+    candidate: candidateOf(loaded, { ...onDevice, name: placeName(place) }),
+    precision,
+    generation: loaded.generation,
+  };
+}
+
+function isOnnxExport(folder: string): boolean {
+  return (
+    fs.existsSync(path.join(folder, 'onnx')) &&
+    !fs.readdirSync(folder).some((name) => /^model.*\.safetensors/.test(name))
+  );
+}
+
+/** The first type that is there, as `openOnnxExport` takes it. */
+function firstDtype(folder: string): OnnxDtype | undefined {
+  const names = new Set(fs.readdirSync(path.join(folder, 'onnx')));
+  const has = (suffix: string): boolean =>
+    ['model', 'encoder_model'].some((name) => names.has(`${name}${suffix}.onnx`));
+  return (Object.keys(ONNX_SUFFIXES) as OnnxDtype[]).find((dtype) => has(ONNX_SUFFIXES[dtype]));
+}
