@@ -33,6 +33,26 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'plan', summary: 'memory and time of a training before it runs', load: () => import('./commands/plan.js') },
   { name: 'pretrain', summary: 'train a model on raw text', load: () => import('./commands/pretrain.js') },
   { name: 'sft', summary: 'tune a model on chats', load: () => import('./commands/sft.js') },
+  {
+    name: 'import',
+    summary: 'make a folder of a model from elsewhere, proven equal',
+    load: () => import('./commands/import.js'),
+  },
+  {
+    name: 'export',
+    summary: 'write a model as safetensors, GGUF or ONNX, proven equal',
+    load: () => import('./commands/export.js'),
+  },
+  {
+    name: 'verify',
+    summary: 'hold two models against each other',
+    load: () => import('./commands/verify.js'),
+  },
+  {
+    name: 'embed',
+    summary: 'turn texts into vectors, or fill masks',
+    load: () => import('./commands/embed.js'),
+  },
   { name: 'runs', summary: 'list the runs of a folder', load: () => import('./commands/runs.js') },
   { name: 'bench', summary: 'measure this machine', load: () => import('./commands/bench.js') },
 ];

@@ -12,8 +12,10 @@ import type { Decoder, DecoderConfig } from './architecture.js';
 import { CHECKSUM_FILE, verifyCheckpoint } from './checkpoint.js';
 import { type DamagedCheckpoint, latestValidCheckpoint, listCheckpoints } from './checkpoint-list.js';
 import { type GenerationConfig, readGenerationConfig } from './generation-config.js';
+import { loadGguf } from './gguf-load.js';
 import { llama2cConfig, readLlama2c } from './llama2c.js';
 import { WeightFiles } from './load-weights.js';
+import { localPlace, type PlaceOptions } from './place.js';
 import { type ArchitectureRecord, architectureFor, architectureOf, modelFrom, namingOf } from './registry.js';
 import { generationOf } from './save.js';
 import { checkWeights, fillWeights } from './weight-places.js';
@@ -40,8 +42,8 @@ export interface LoadedModel<M extends Module = Decoder> {
  *
  * @throws {InputError} also if it is a model of another kind.
  */
-export async function loadModel(place: string): Promise<LoadedModel> {
-  const loaded = await loadAnyModel(place);
+export async function loadModel(place: string, options: PlaceOptions = {}): Promise<LoadedModel> {
+  const loaded = await loadAnyModel(place, options);
   if (isDecoder(loaded)) return loaded;
   const { modelType, kind } = loaded.architecture;
   throw new InputError('this model does not continue texts', {
@@ -59,12 +61,15 @@ export function isDecoder(loaded: LoadedModel<AnyModel>): loaded is LoadedModel<
 /**
  * Loads a model of any kind and its tokenizer. Weights are float32 in memory, whatever they are in the file.
  *
- * @param place a folder in Hugging Face's layout (a checkpoint of ours is one); a run's folder, for its `model` or else
- * its newest checkpoint that is whole; or a folder with a model of llama2.c and its tokenizer.
+ * @param source a folder in Hugging Face's layout (a checkpoint of ours is one); a run's folder, for its `model` or else
+ * its newest checkpoint that is whole; a folder with a model of llama2.c and its tokenizer; a GGUF file; or `hf:owner/name[@revision]`,
+ * which is brought here first.
  * @throws {InputError} saying what was looked for, or what in the files is not usable.
  * @throws {CorruptFileError} if a file is not what was saved.
  */
-export async function loadAnyModel(place: string): Promise<LoadedModel<AnyModel>> {
+export async function loadAnyModel(source: string, options: PlaceOptions = {}): Promise<LoadedModel<AnyModel>> {
+  const place = await localPlace(source, options);
+  if (place.endsWith('.gguf') && !isFolder(place)) return loadGguf(place);
   const names = filesIn(place);
   if (names.includes('config.json')) return loadFolder(place, true);
   const finished = path.join(place, 'model');
@@ -80,16 +85,21 @@ export async function loadAnyModel(place: string): Promise<LoadedModel<AnyModel>
   }
   const binary = names.find((name) => name.endsWith('.bin') && llama2cConfig(path.join(place, name)) !== undefined);
   if (binary !== undefined) return loadLlama2c(place, binary, names);
+  const [gguf, ...others] = names.filter((name) => name.endsWith('.gguf'));
+  if (gguf !== undefined && others.length === 0) return loadGguf(path.join(place, gguf));
   throw new InputError('there is no model here', {
     where: place,
     expected: [
       'config.json with model.safetensors and tokenizer.json (Hugging Face layout)',
       'or model/ or checkpoints/ (a run)',
       'or a .bin file of llama2.c with its tokenizer',
+      'or one .gguf file',
     ].join(', '),
     got: names.length === 0 ? 'an empty folder' : names.slice(0, 12).join(', ') + (names.length > 12 ? ' …' : ''),
   });
 }
+
+const isFolder = (place: string): boolean => fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 function filesIn(place: string): string[] {
   try {

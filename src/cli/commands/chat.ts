@@ -4,6 +4,7 @@ import { asQuestion, MEMORY_SYSTEM } from '../../data/dictionary-templates.js';
 import { lookupTools, toolsOf } from '../../llm/model-tools.js';
 import type { ChatTool, ToolLoopEvent } from '../../llm/tool-loop.js';
 import { AthanorError, InputError, messageOf } from '../../util/errors.js';
+import { MODEL_PLACES } from '../model-place.js';
 import { addExamples, jsonOption } from '../options.js';
 import { writeNote, writeRecord } from '../output.js';
 import { ChatSession } from './chat-session.js';
@@ -23,7 +24,7 @@ const SHOWN_LINES = 8;
 export function configure(command: Command): void {
   command
     .description('Talk with a model. Questions come from the terminal or, one a line, from standard input.')
-    .argument('<model>', 'a run, or a folder with a model')
+    .argument('<model>', MODEL_PLACES)
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--no-tools', 'offer the model no tools')
     .option('--once <question>', 'ask one question and end');

@@ -1,9 +1,12 @@
-import * as path from 'node:path';
 import { type Command, Option } from 'commander';
+import { EncoderDecoderModel, isEncoderDecoder } from '../../llm/encoder-decoder-model.js';
 import type { Sampling } from '../../llm/language-model.js';
 import { LocalModel } from '../../llm/local.js';
-import { type LoadedModel, loadModel } from '../../models/load.js';
-import { cpu } from '../../runtime/device.js';
+import { type AnyModel, isDecoder, type LoadedModel, loadAnyModel, loadModel } from '../../models/load.js';
+import { placeName } from '../../models/place.js';
+import { cpu, type Device } from '../../runtime/device.js';
+import { InputError } from '../../util/errors.js';
+import { bringModel, offlineOption, type PlaceFlags } from '../model-place.js';
 import { realNumber, repeated, seedOption, wholeNumber } from '../options.js';
 import { writeNote } from '../output.js';
 
@@ -18,6 +21,7 @@ export interface GenerationFlags {
   readonly seed: number;
   readonly stop?: readonly string[];
   readonly threads?: number;
+  readonly offline?: boolean;
 }
 
 /** Declares the flags of `GenerationFlags`. Without them a model is sampled as its folder says. */
@@ -39,7 +43,8 @@ export function addGenerationOptions(command: Command): void {
       '--threads <count>',
       'threads of an operation; default: one a core, or one in all for a small model',
       wholeNumber({ min: 1, max: 1024 }),
-    );
+    )
+    .addOption(offlineOption());
 }
 
 /** How to sample by the flags; what is absent is left to the model. */
@@ -48,15 +53,39 @@ export function samplingOf(flags: GenerationFlags): Sampling {
   return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
-/** Loads a model for text. @throws {InputError} @throws {CorruptFileError} */
+type OpenFlags = PlaceFlags & { readonly threads?: number };
+
+/** Loads a model that continues texts. @throws {InputError} @throws {CorruptFileError} */
 export async function openModel(
   place: string,
-  { threads }: { readonly threads?: number },
+  flags: OpenFlags,
 ): Promise<{ readonly model: LocalModel; readonly loaded: LoadedModel }> {
-  const loaded = await loadModel(place);
-  for (const { folder, error } of loaded.damaged) writeNote(`Passed over ${folder}: ${error.message}`);
-  const device = threads === undefined ? {} : { device: cpu({ threads }) };
-  return { model: new LocalModel(loaded, { name: path.basename(path.resolve(place)), ...device }), loaded };
+  const loaded = await loadModel(await bringModel(place, flags));
+  noteDamaged(loaded);
+  return { model: new LocalModel(loaded, optionsOf(place, flags)), loaded };
+}
+
+/** Loads a model that continues texts or answers them. @throws {InputError} @throws {CorruptFileError} */
+export async function openWriter(place: string, flags: OpenFlags): Promise<LocalModel | EncoderDecoderModel> {
+  const local = await bringModel(place, flags);
+  const loaded = await loadAnyModel(local);
+  noteDamaged(loaded);
+  if (isDecoder(loaded)) return new LocalModel(loaded, optionsOf(place, flags));
+  if (isEncoderDecoder(loaded)) return new EncoderDecoderModel(loaded, optionsOf(place, flags));
+  throw new InputError('this model writes no texts', {
+    where: place,
+    expected: 'a decoder, such as llama, or an encoder-decoder, such as t5',
+    got: `${loaded.architecture.modelType}, an ${loaded.architecture.kind}`,
+    hint: 'It gives vectors of texts: athanor embed MODEL --text "..."',
+  });
+}
+
+function noteDamaged({ damaged }: LoadedModel<AnyModel>): void {
+  for (const { folder, error } of damaged) writeNote(`Passed over ${folder}: ${error.message}`);
+}
+
+function optionsOf(place: string, { threads }: OpenFlags): { readonly name: string; readonly device?: Device } {
+  return { name: placeName(place), ...(threads === undefined ? {} : { device: cpu({ threads }) }) };
 }
 
 /** A text for a stream: where that is a terminal, without what would steer it. */

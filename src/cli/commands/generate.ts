@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { EndEvent, GeneratedTokenText } from '../../llm/language-model.js';
 import { InputError } from '../../util/errors.js';
+import { MODEL_PLACES } from '../model-place.js';
 import { addExamples, jsonOption, wholeNumber } from '../options.js';
 import { writeNote, writeRecord } from '../output.js';
-import { addGenerationOptions, type GenerationFlags, openModel, printable, samplingOf } from './generate-options.js';
+import { addGenerationOptions, type GenerationFlags, openWriter, printable, samplingOf } from './generate-options.js';
 
 interface GenerateFlags extends GenerationFlags {
   readonly prompt: string;
@@ -17,8 +18,10 @@ interface GenerateFlags extends GenerationFlags {
 /** Declares `athanor generate`. */
 export function configure(command: Command): void {
   command
-    .description('Continue a text. The continuation alone goes to standard output, as it is generated.')
-    .argument('<model>', 'a run, or a folder with a model')
+    .description(
+      'Continue a text, or answer it with a model such as T5. The new text alone goes to standard output, as it is generated.',
+    )
+    .argument('<model>', MODEL_PLACES)
     .requiredOption('--prompt <text>', 'the text to continue; "" begins a new one, - reads standard input');
   addGenerationOptions(command);
   command
@@ -30,13 +33,14 @@ export function configure(command: Command): void {
     'athanor generate runs/forge --prompt "A frog is" --max-tokens 40',
     'athanor generate runs/forge --prompt "" --temperature 0 --json',
     'athanor generate runs/forge --prompt - --stop "." --logprobs 3',
+    'athanor generate hf:google/flan-t5-small --prompt "translate English to German: How old are you?"',
   ]);
 }
 
 /** Continues a text. */
 export async function run(place: string, flags: GenerateFlags): Promise<void> {
   const prompt = flags.prompt === '-' ? await readInput() : flags.prompt;
-  const { model } = await openModel(place, flags);
+  const model = await openWriter(place, flags);
   const write = (text: string): void => {
     if (flags.json !== true) process.stdout.write(printable(text, process.stdout));
   };
@@ -60,7 +64,7 @@ export async function run(place: string, flags: GenerateFlags): Promise<void> {
     if (event.type === 'token') tokens.push(event.token);
     if (event.type === 'end') {
       write('\n');
-      if (flags.json !== true) noteShortAnswer(event, flags.maxTokens, model.positions);
+      if (flags.json !== true) noteShortAnswer(event, flags.maxTokens, model.model.config.positions);
     }
     if (flags.json !== true) continue;
     if (event.type === 'end') writeRecord({ ...event, usage: { ...event.usage }, seconds: seconds(begin) });

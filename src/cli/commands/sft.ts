@@ -16,6 +16,7 @@ import { checkColumns } from '../../train/stage.js';
 import { InputError } from '../../util/errors.js';
 import type { Json } from '../../util/json.js';
 import { loadRecipe } from '../../util/schema.js';
+import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
 import { addExamples } from '../options.js';
 import { writeLine, writeRecord } from '../output.js';
 import {
@@ -31,9 +32,10 @@ import { withData } from './pretrain.js';
 /** Declares `athanor sft`. */
 export function configure(command: Command): void {
   command
-    .argument('<model>', 'the model to tune: a run, a checkpoint, or a folder in Hugging Face layout')
+    .argument('<model>', `the model to tune: ${MODEL_PLACES}`)
     .argument('[recipe...]', 'a recipe (YAML or JSON), then key=value to change it');
   configureTraining(command, 'chats: records with "messages", prompt and completion, or instruction and output');
+  command.addOption(offlineOption());
   addExamples(command, [
     'athanor sft runs/first --data chats.jsonl --out runs/chat',
     'athanor sft runs/first --data chats.jsonl --out runs/chat steps=300 learningRate=5e-4',
@@ -41,13 +43,17 @@ export function configure(command: Command): void {
 }
 
 /** Tunes a model on chats: the loss is on the answers alone. */
-export async function run(place: string, words: readonly string[], options: TrainingOptions): Promise<void> {
+export async function run(
+  place: string,
+  words: readonly string[],
+  options: TrainingOptions & PlaceFlags,
+): Promise<void> {
   const { file, overrides } = recipeWords(words);
   const recipe = withData(await loadRecipe(file, overrides, sftRecipeSchema), options.data);
   const record = { model: place, ...recipe } as unknown as Json;
   await inRun({ command: 'sft', recipe: record, seed: recipe.seed, options }, async (run, signal) => {
     const note = reporter(options.json);
-    const { model, tokenizer, chatTemplate } = await loadModel(place);
+    const { model, tokenizer, chatTemplate } = await loadModel(await bringModel(place, options, signal));
     const template = templateFor(tokenizer, chatTemplate);
     const columns = sftColumns(recipe, model.config);
     if (recipe.train.columns !== undefined) checkColumns({ columns }, model.config.positions);
