@@ -32,18 +32,14 @@ export function graphMask(attentionMask: Tensor, past: Dim, time: Dim): Tensor {
   return where(visible, scalar(0, 'float32'), BLOCKED);
 }
 
-/** Width of a head in the keys that a decoder keeps. */
+/** Heads of the keys that a decoder keeps, and their width: what its own cache may fill up (`cachedHeadWidth`) is not kept. */
 function headsOf(model: Decoder): { readonly heads: number; readonly width: number } {
   const {
     heads,
     width,
-    keyHeads = heads,
     headWidth = width / heads,
-  } = model.config as Decoder['config'] & {
-    readonly keyHeads?: number;
-    readonly headWidth?: number;
-  };
-  return { heads: keyHeads, width: headWidth };
+  } = model.config as Decoder['config'] & { readonly headWidth?: number };
+  return { heads: model.cacheShape(1, 1)[1]!, width: headWidth };
 }
 
 /**
