@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { IR_VERSION, OPSET } from '../onnx/lower.js';
-import type { OnnxModel } from '../onnx/model.js';
+import { isExternal, type OnnxModel } from '../onnx/model.js';
 import { encodeModel } from '../onnx/writer.js';
 import { formatShape } from '../tensor/shape.js';
 import type { TensorType } from '../tensor/tensor.js';
@@ -35,12 +35,35 @@ function scheduled(model: OnnxModel): OnnxModel {
   return { ...model, graph: { ...model.graph, nodes: model.graph.nodes.toReversed() } };
 }
 
+/** Constants of at least so many bytes are handed over beside the model, not inside it. */
+const LARGE_BYTES = 1 << 16;
+
+/**
+ * The model without its large constants, and those: inside the model they would be copied into the message, parsed, and
+ * copied again.
+ */
+function apart(model: OnnxModel): {
+  readonly model: OnnxModel;
+  readonly externalData: { readonly path: string; readonly data: Uint8Array }[];
+} {
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  const initializers = model.graph.initializers.map((tensor) => {
+    if (isExternal(tensor.data) || tensor.data.length < LARGE_BYTES) return tensor;
+    const location = `constant-${externalData.length}`;
+    externalData.push({ path: location, data: tensor.data });
+    return { ...tensor, data: { location, offset: 0, length: tensor.data.length } };
+  });
+  return { model: { ...model, graph: { ...model.graph, initializers } }, externalData };
+}
+
 /** Opens a model in ONNX Runtime. @throws {ExecutionError} in our words, naming the op where it is known. */
 export async function openSession(model: OnnxModel, options: SessionOptions): Promise<ort.InferenceSession> {
   const { device, profilePrefix, resident = [], types } = options;
   if (device.kind === 'webgpu') await keepGpuOpen();
+  const { model: light, externalData } = apart(model);
   try {
-    return await ort.InferenceSession.create(encodeModel(scheduled(model)), {
+    return await ort.InferenceSession.create(encodeModel(scheduled(light)), {
+      ...(externalData.length === 0 ? {} : { externalData }),
       executionProviders: [device.kind],
       // The pattern is one block as large as the peak, beside the arena that grew to the peak in the first run.
       enableMemPattern: false,
