@@ -47,6 +47,25 @@ describe('renderChat', () => {
     );
   });
 
+  it('writes values as Python does', () => {
+    const template =
+      "{% set a = messages[0].tool_calls[0].function.arguments %}{{ a.yes | string }} {{ a.no }} {{ a.list | string }} {{ a.map }} {{ 'x' ~ a.no }} " +
+      "{{ missing | trim }}{{ missing }}{{ 'in' if missing in ['b'] else 'out' }} {{ [3, a.two] | min }} {{ '<a{}>'.format(a.two) }} {{ a | tojson }}";
+    const given = { yes: true, no: null, two: 2, list: ["it's", 1.5, false], map: { k: 'a\n"' } };
+    const message: ChatMessage = { ...call, toolCalls: [{ name: 'f', arguments: given }] };
+    expect(renderChat(template, [message])).toBe(
+      `True None ["it's", 1.5, False] {'k': 'a\\n"'} xNone out 2 <a2> ` +
+        `{"yes": true, "no": null, "two": 2, "list": ["it's", 1.5, false], "map": {"k": "a\\n\\""}}`,
+    );
+  });
+
+  it('passes what transformers passes', () => {
+    const template = "{{ tools is none }} {{ documents is none }} {{ bos_token is defined }} {{ 'a' }}\r\n{{ 'b' }}";
+    expect(renderChat(template, [])).toBe('True True False a\nb');
+    expect(renderChat(template, [], { bosToken: '<s>', tools: [] })).toBe('False True True a\nb');
+    expect(() => renderChat("{{ bos_token + 'x' }}", [])).toThrow(/may need bos_token, which the tokenizer/);
+  });
+
   it('reports what goes wrong', () => {
     expect(() => renderChat('{% for %}', [])).toThrow(/chat template: cannot render the chat/);
     expect(() => renderChat("{{ raise_exception('no system role') }}", [])).toThrow(/no system role/);

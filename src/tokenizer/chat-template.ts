@@ -4,6 +4,7 @@ import { Template } from '@huggingface/jinja';
 import { InputError, messageOf } from '../util/errors.js';
 import { readText } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
+import { TEXT_FUNCTIONS, writeAsPython } from './chat-template-text.js';
 import { END_OF_TEXT } from './tokenizer.js';
 
 export interface ToolCall {
@@ -81,6 +82,7 @@ export function renderChat(
   });
   // As transformers passes them: tools and documents are always there, a token only where the model has one.
   const variables: { [name: string]: unknown } = {
+    ...TEXT_FUNCTIONS,
     messages: messages.map(toStandardMessage),
     tools: options.tools ?? null,
     documents: null,
@@ -107,7 +109,9 @@ let lastTemplate: { source: string; template: Template } | undefined;
 function compiled(source: string): Template {
   // Jinja knows one line break only.
   if (lastTemplate?.source !== source) {
-    lastTemplate = { source, template: new Template(source.replace(/\r\n?/g, '\n')) };
+    const parsed = new Template(source.replace(/\r\n?/g, '\n'));
+    writeAsPython(parsed.parsed);
+    lastTemplate = { source, template: parsed };
   }
   return lastTemplate.template;
 }
