@@ -2,11 +2,11 @@ import { InputError } from '../util/errors.js';
 import { AddedTokenSplitter, numberSpecialTokens } from './added-tokens.js';
 import { alphabetToBytes, BYTE_ORDER, BYTE_TO_CHARACTER, bytesToAlphabet } from './byte-alphabet.js';
 import { ByteBpe } from './byte-bpe.js';
-import { wellFormed } from './encoding-buffers.js';
 import { MergeLearner } from './merge-learner.js';
 import { PretokenCounts } from './pretoken-counts.js';
 import { type Pretokenizer, pretokenizerOf, WORDS_AND_DIGITS_PATTERN } from './pretokenizer.js';
 import type { TokenRoles } from './tokenizer.js';
+import { breathe, readTrainingTexts } from './training-texts.js';
 
 export interface TrainingProgress {
   readonly phase: 'reading' | 'merging';
@@ -44,13 +44,7 @@ export class VocabularyTooLargeError extends InputError {
   }
 }
 
-const CHARACTERS_A_BREATH = 1 << 20;
 const MERGES_A_BREATH = 256;
-
-/** Lets timers, signals and the progress line have their turn. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /**
  * Trains byte-level BPE: the most frequent adjacent pair of symbols inside pretokens is merged, again and again; of
@@ -82,21 +76,13 @@ export async function trainByteBpe(
   const counts = new PretokenCounts(pretokenizer);
   const targetMerges = vocabularySize - smallest;
   let characters = 0;
-  let breath = 0;
   const report = (phase: TrainingProgress['phase'], merges: number): void =>
     onProgress?.({ phase, characters, distinctPretokens: counts.distinct, merges, targetMerges });
-  for await (const text of texts) {
-    splitter.split(wellFormed(text), true, (section) => counts.add(section), ignore);
-    characters += text.length;
-    if (characters >= breath) {
-      report('reading', 0);
-      await breathe();
-      breath = characters + CHARACTERS_A_BREATH;
-    }
-  }
-  if (counts.distinct === 0) {
-    throw new InputError('there is no text to learn from', { where: 'texts', hint: 'Is the file or folder empty?' });
-  }
+  const onSection = (section: string): void => counts.add(section);
+  characters = await readTrainingTexts(texts, splitter, counts, onSection, (read) => {
+    characters = read;
+    report('reading', 0);
+  });
 
   const learner = learnerOf(counts);
   // An ordinary token must not look like a special one in the vocabulary.
@@ -137,5 +123,3 @@ function learnerOf(counts: PretokenCounts): MergeLearner {
       left !== otherLeft ? symbols[left]! > symbols[otherLeft]! : symbols[right]! > symbols[otherRight]!,
   });
 }
-
-function ignore(): void {}

@@ -2,7 +2,6 @@ import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
 import { AddedTokenSplitter, numberSpecialTokens } from './added-tokens.js';
 import type { TrainingProgress } from './byte-bpe-training.js';
-import { wellFormed } from './encoding-buffers.js';
 import { MergeLearner } from './merge-learner.js';
 import { readNormalizer } from './normalizer.js';
 import { readPostProcessor } from './post-processor.js';
@@ -10,6 +9,7 @@ import { cutBy, readPreTokenizer } from './pre-tokenizer.js';
 import { PretokenCounts } from './pretoken-counts.js';
 import { WHOLE_TEXT } from './pretokenizer.js';
 import type { TokenRoles } from './tokenizer.js';
+import { breathe, readTrainingTexts } from './training-texts.js';
 import { WordPiece } from './wordpiece.js';
 
 /** The special tokens of BERT, in the usual order. */
@@ -31,12 +31,7 @@ export interface WordPieceTrainingOptions {
   readonly onProgress?: (progress: TrainingProgress) => void;
 }
 
-const CHARACTERS_A_BREATH = 1 << 20;
 const MERGES_A_BREATH = 256;
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /**
  * Trains WordPiece as the `WordPieceTrainer` of Hugging Face does: byte pair encoding over characters, in which what is
@@ -67,23 +62,15 @@ export async function trainWordPiece(
   const counts = new PretokenCounts(WHOLE_TEXT);
   const splitter = new AddedTokenSplitter(addedTokens, normalizer);
   let characters = 0;
-  let breath = 0;
   let merges = 0;
   const report = (phase: TrainingProgress['phase'], targetMerges: number): void =>
     onProgress?.({ phase, characters, distinctPretokens: counts.distinct, merges, targetMerges });
-  for await (const text of texts) {
-    const onWord = (word: string): void => counts.add(word);
-    splitter.split(wellFormed(text), true, (section) => cutBy(cuts, section, true, onWord), ignore);
-    characters += text.length;
-    if (characters >= breath) {
-      report('reading', 0);
-      await breathe();
-      breath = characters + CHARACTERS_A_BREATH;
-    }
-  }
-  if (counts.distinct === 0) {
-    throw new InputError('there is no text to learn from', { where: 'texts', hint: 'Is the file or folder empty?' });
-  }
+  const onWord = (word: string): void => counts.add(word);
+  const onSection = (section: string): void => cutBy(cuts, section, true, onWord);
+  characters = await readTrainingTexts(texts, splitter, counts, onSection, (read) => {
+    characters = read;
+    report('reading', 0);
+  });
 
   const { symbols, words } = symbolsOf(counts, options.alphabetLimit ?? Number.POSITIVE_INFINITY);
   const vocabulary = new Map(addedTokens.map(({ content, id }) => [content, id]));
@@ -175,5 +162,3 @@ function symbolsOf(
     words: words(),
   };
 }
-
-function ignore(): void {}
