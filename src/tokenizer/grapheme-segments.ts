@@ -39,13 +39,27 @@ export function segmentsOf(text: string, onSegment: (start: number, end: number)
       end++;
     }
     if (end === start + 1) onSegment(start, end);
-    else {
-      const from = start;
-      for (const { index, segment } of segmenter.segment(text.slice(start, end))) {
-        onSegment(from + index, from + index + segment.length);
-      }
-    }
+    else segmentStretch(text, start, end, onSegment);
     start = end;
+  }
+}
+
+/** A segmenter takes quadratic time over long texts, so it is given one block at a time. */
+const BLOCK = 256;
+
+function segmentStretch(text: string, from: number, to: number, onSegment: (start: number, end: number) => void): void {
+  let block = BLOCK;
+  for (let start = from; start < to; ) {
+    const end = Math.min(to, start + block);
+    let last = start;
+    for (const { index, segment } of segmenter.segment(text.slice(start, end))) {
+      last = start + index;
+      // What the block cuts off may belong to the last one.
+      if (end === to || last + segment.length < end) onSegment(last, last + segment.length);
+    }
+    if (end === to) return;
+    block = last === start ? 2 * block : BLOCK;
+    start = last;
   }
 }
 

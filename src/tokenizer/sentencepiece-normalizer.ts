@@ -33,8 +33,9 @@ export class SentencePieceNormalizer implements Normalizer {
     const steps: Json[] = [];
     if (charsmap !== undefined) steps.push({ type: 'Precompiled', precompiled_charsmap: charsmapBase64 });
     if (removeExtraWhitespaces) {
-      steps.push({ type: 'Strip', strip_left: true, strip_right: true });
       steps.push({ type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' });
+      // At the start and at the end; Strip would take other white space too.
+      steps.push({ type: 'Replace', pattern: { Regex: '(?<![\\s\\S]) | (?![\\s\\S])' }, content: '' });
     }
     if (addDummyPrefix) steps.push({ type: 'Prepend', prepend: '\u2581' });
     steps.push({ type: 'Replace', pattern: { String: ' ' }, content: '\u2581' });
