@@ -12,6 +12,7 @@ import { type ExportFormat, type ExportType, TYPE_PRECISIONS } from './export-ty
 import { candidateOf } from './model-candidate.js';
 import { openOnnxExport } from './onnx-candidate.js';
 import { exportOnnx, type OnnxDtype } from './onnx-export.js';
+import { deviceFor } from './open-candidate.js';
 import { sentenceFiles } from './sentence-files.js';
 import { type Verification, type VerifyOptions, verify } from './verify.js';
 
@@ -120,13 +121,12 @@ export async function* verifyExport(
   exported: Exported,
   options: Omit<VerifyOptions, 'precision' | 'decoderStartId'> & { readonly name: string; readonly device?: Device },
 ): AsyncGenerator<VerifiedExport, void, undefined> {
-  const { name, device, ...others } = options;
-  const onDevice = device === undefined ? {} : { device };
-  const original = candidateOf(loaded, { ...onDevice, name });
+  const { name, device = deviceFor(loaded.model), ...others } = options;
+  const original = candidateOf(loaded, { device, name });
   const { decoderStartId } = loaded.generation;
   try {
     for (const type of exported.types) {
-      const copy = await openExport(exported, type, onDevice);
+      const copy = await openExport(exported, type, device);
       try {
         const precision = TYPE_PRECISIONS[type];
         yield { type, verification: await verify(original, copy, { ...others, precision, decoderStartId }) };
@@ -139,11 +139,7 @@ export async function* verifyExport(
   }
 }
 
-async function openExport(
-  { format, place }: Exported,
-  type: ExportType,
-  onDevice: { readonly device?: Device },
-): Promise<Candidate> {
-  if (format === 'onnx') return openOnnxExport(place, { ...onDevice, dtype: ONNX[type]! });
-  return candidateOf(await loadAnyModel(place), { ...onDevice, name: path.basename(place) });
+async function openExport({ format, place }: Exported, type: ExportType, device: Device): Promise<Candidate> {
+  if (format === 'onnx') return openOnnxExport(place, { device, dtype: ONNX[type]! });
+  return candidateOf(await loadAnyModel(place), { device, name: path.basename(place) });
 }

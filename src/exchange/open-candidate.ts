@@ -3,7 +3,8 @@ import * as path from 'node:path';
 import type { GenerationConfig } from '../models/generation-config.js';
 import { loadAnyModel } from '../models/load.js';
 import { localPlace, type PlaceOptions, placeName } from '../models/place.js';
-import type { Device } from '../runtime/device.js';
+import type { Module } from '../nn/module.js';
+import { cpu, type Device } from '../runtime/device.js';
 import type { Candidate } from './candidate.js';
 import { candidateOf } from './model-candidate.js';
 import { openOnnxExport } from './onnx-candidate.js';
@@ -41,26 +42,35 @@ export const ONNX_PRECISIONS: Readonly<Record<OnnxDtype, Precision>> = {
 export async function openCandidate(place: string, options: OpenCandidateOptions = {}): Promise<OpenedCandidate> {
   const { device, dtype, ...placeOptions } = options;
   const local = await localPlace(place, placeOptions);
-  const onDevice = device === undefined ? {} : { device };
-  if (isOnnxExport(local) || dtype !== undefined) {
+  if (isOnnxExport(local, dtype !== undefined)) {
     const chosen = dtype ?? firstDtype(local);
-    const candidate = await openOnnxExport(local, { ...onDevice, ...(chosen === undefined ? {} : { dtype: chosen }) });
+    const candidate = await openOnnxExport(local, {
+      ...(device === undefined ? {} : { device }),
+      ...(chosen === undefined ? {} : { dtype: chosen }),
+    });
     return { candidate, precision: chosen === undefined ? 'float32' : ONNX_PRECISIONS[chosen], generation: undefined };
   }
   const loaded = await loadAnyModel(local);
-  const precision = storedPrecision(local, loaded);
-  return {
-    candidate: candidateOf(loaded, { ...onDevice, name: placeName(place) }),
-    precision,
-    generation: loaded.generation,
-  };
+  const candidate = candidateOf(loaded, { device: device ?? deviceFor(loaded.model), name: placeName(place) });
+  return { candidate, precision: storedPrecision(local, loaded), generation: loaded.generation };
 }
 
-function isOnnxExport(folder: string): boolean {
-  return (
-    fs.existsSync(path.join(folder, 'onnx')) &&
-    !fs.readdirSync(folder).some((name) => /^model.*\.safetensors/.test(name))
-  );
+/** Weights below which operations are too short to be shared by threads. */
+const SMALL_MODEL = 2e7;
+
+/** This machine's processor, with one thread for a small model. */
+export function deviceFor(model: Module): Device {
+  return cpu(model.size < SMALL_MODEL ? { threads: 1 } : {});
+}
+
+/**
+ * Whether a folder is an ONNX export.
+ *
+ * @param preferred where the weights are there in another form too, take it for one.
+ */
+export function isOnnxExport(folder: string, preferred = false): boolean {
+  if (!fs.existsSync(path.join(folder, 'onnx'))) return false;
+  return preferred || !fs.readdirSync(folder).some((name) => /^model.*\.safetensors/.test(name));
 }
 
 /** The first type that is there, as `openOnnxExport` takes it. */

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { exportTypes } from '../../exchange/export-types.js';
-import { type OpenedCandidate, openCandidate } from '../../exchange/open-candidate.js';
+import { isOnnxExport, type OpenedCandidate, openCandidate } from '../../exchange/open-candidate.js';
 import { verify } from '../../exchange/verify.js';
 import { coarser } from '../../exchange/verify-verdict.js';
 import { cpu } from '../../runtime/device.js';
-import { messageOf } from '../../util/errors.js';
+import { InputError, messageOf } from '../../util/errors.js';
 import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
 import { addExamples, jsonOption, wholeNumber } from '../options.js';
 import { failOnDifference, linesOf, printVerification, stepLine } from '../verification.js';
@@ -55,8 +55,12 @@ export function configure(command: Command): void {
 /** Verifies that two models are the same. */
 export async function run(a: string, b: string, flags: VerifyFlags): Promise<void> {
   const texts = flags.text === undefined ? [] : linesOf(flags.text);
-  const first = await open(a, flags);
-  const second = await open(b, flags);
+  const places = [await bringModel(a, flags), await bringModel(b, flags)] as const;
+  if (flags.type !== undefined && !places.some((place) => isOnnxExport(place, true))) {
+    throw new InputError('neither model is an ONNX export', { where: '--type', got: `${a} and ${b}` });
+  }
+  const first = await open(places[0], flags);
+  const second = await open(places[1], flags);
   const line = stepLine('verify', flags.json);
   try {
     const verification = await verify(first.candidate, second.candidate, {
@@ -77,8 +81,7 @@ export async function run(a: string, b: string, flags: VerifyFlags): Promise<voi
   }
 }
 
-async function open(place: string, flags: VerifyFlags): Promise<OpenedCandidate> {
-  const local = await bringModel(place, flags);
+async function open(local: string, flags: VerifyFlags): Promise<OpenedCandidate> {
   const device = flags.threads === undefined ? undefined : cpu({ threads: flags.threads });
   return openCandidate(local, { device, dtype: flags.type });
 }
