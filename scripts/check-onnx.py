@@ -4,6 +4,9 @@
     python3 -m venv /tmp/onnx-check && /tmp/onnx-check/bin/pip install onnx
     /tmp/onnx-check/bin/python scripts/check-onnx.py model.onnx
 
+A model whose weights lie in other files (`model.onnx_data`) is checked with them. Of an export, the float32 and float16
+files hold with --standard-only; those of 8 and 4 bits, and fused ones, have ONNX Runtime's own operators.
+
 Operators outside the standard set (domain `com.microsoft`) are known to ONNX Runtime alone: the checker passes over
 them, and --standard-only makes their presence an error.
 """

@@ -11,6 +11,7 @@ import type { HostArray } from '../tensor/variable.js';
 import { loadChatTemplate } from '../tokenizer/chat-template.js';
 import { loadTokenizer } from '../tokenizer/file.js';
 import { CorruptFileError, InputError } from '../util/errors.js';
+import { float16ToFloat32 } from '../util/half.js';
 import { readJsonObject } from '../util/json.js';
 import type { Candidate } from './candidate.js';
 import { refuseGreedy } from './model-candidate.js';
@@ -107,12 +108,27 @@ function fitting(model: ModelFile, feeds: Feeds): Feeds {
   return Object.fromEntries(model.inputs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]] as const] : [])));
 }
 
+/** An output as float32; other exporters give some as float16. */
 function resultOf(results: Feeds, name: string, model: ModelFile): HostArray {
   const value = results[name];
-  if (value) return value;
-  throw new CorruptFileError(`the model has no output ${name}`, {
+  if (value?.dtype === 'float32') return value;
+  if (value?.dtype === 'float16') {
+    return { dtype: 'float32', shape: value.shape, data: float16ToFloat32(value.data as Uint16Array) };
+  }
+  throw new CorruptFileError(`the model has no floating output '${name}'`, {
     where: model.file,
-    got: model.outputs.map((output) => output.name).join(', '),
+    got: model.outputs.map((output) => `${output.name} (${output.dtype})`).join(', '),
+  });
+}
+
+/** The logits of every id that was given, `[T, V]`. @throws {CorruptFileError} if the model gives others. */
+function logitsOf(results: Feeds, model: ModelFile, rows: number, vocabularySize: number): Float32Array {
+  const { data, shape } = resultOf(results, 'logits', model);
+  if (data.length === rows * vocabularySize) return data as Float32Array;
+  throw new CorruptFileError('the logits do not fit the configuration', {
+    where: model.file,
+    expected: `[1, ${rows}, ${vocabularySize}]`,
+    got: `[${shape.join(', ')}]`,
   });
 }
 
@@ -152,7 +168,10 @@ function likeliest(logits: Float32Array, size: number): number {
   return best;
 }
 
-function decoderRunner(model: ModelFile, config: DecoderConfig): Pick<Candidate, 'outputs' | 'greedy'> {
+function decoderRunner(
+  model: ModelFile,
+  { vocabularySize, positions: context }: DecoderConfig,
+): Pick<Candidate, 'outputs' | 'greedy'> {
   const step = (ids: readonly number[], before: number, past: Feeds): Promise<Feeds> => {
     const positions = ids.map((_, i) => before + i);
     const feeds = { input_ids: int64(ids), attention_mask: ones(before + ids.length), position_ids: int64(positions) };
@@ -160,15 +179,14 @@ function decoderRunner(model: ModelFile, config: DecoderConfig): Pick<Candidate,
   };
   const hasPast = model.inputs.some(({ name }) => name.startsWith(PAST));
   return {
-    outputs: async (ids) => resultOf(await step(ids, 0, emptyPast(model)), 'logits', model).data as Float32Array,
+    outputs: async (ids) => logitsOf(await step(ids, 0, emptyPast(model)), model, ids.length, vocabularySize),
     greedy: async (ids, tokens) => {
       const generated: number[] = [];
       let [next, before, past] = [ids, 0, emptyPast(model)];
-      const room = Math.min(tokens, config.positions + 1 - ids.length);
+      const room = Math.min(tokens, context + 1 - ids.length);
       while (generated.length < room) {
         const results = await step(next, before, past);
-        const { data } = resultOf(results, 'logits', model);
-        generated.push(likeliest(data as Float32Array, config.vocabularySize));
+        generated.push(likeliest(logitsOf(results, model, next.length, vocabularySize), vocabularySize));
         if (hasPast) [next, before, past] = [[generated.at(-1)!], before + next.length, nextPast(results)];
         else next = [...ids, ...generated];
       }
@@ -191,16 +209,17 @@ function encoderDecoderRunner(
   const step = (memory: Feeds, ids: readonly number[], past: Feeds): Promise<Feeds> =>
     decoder.run(fitting(decoder, { ...memory, ...past, input_ids: int64(ids) }));
   return {
-    outputs: async (ids, decoderIds = [decoderStartId]) =>
-      resultOf(await step(await read(ids), decoderIds, emptyPast(decoder)), 'logits', decoder).data as Float32Array,
+    outputs: async (ids, decoderIds = [decoderStartId]) => {
+      const results = await step(await read(ids), decoderIds, emptyPast(decoder));
+      return logitsOf(results, decoder, decoderIds.length, vocabularySize);
+    },
     greedy: async (ids, tokens) => {
       const generated: number[] = [];
       const memory = await read(ids);
       let past = emptyPast(decoder);
       while (generated.length < tokens) {
         const results = await step(memory, [generated.at(-1) ?? decoderStartId], past);
-        const { data } = resultOf(results, 'logits', decoder);
-        generated.push(likeliest(data as Float32Array, vocabularySize));
+        generated.push(likeliest(logitsOf(results, decoder, 1, vocabularySize), vocabularySize));
         past = nextPast(results);
       }
       return generated;

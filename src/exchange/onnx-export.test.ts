@@ -207,6 +207,18 @@ describe('an ONNX export', () => {
     expect(Math.max(...got.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(1e-4);
   });
 
+  it('says so where the files do not belong together', async () => {
+    await exportOnnx(folder, await parts(MODELS.gpt2!()));
+    const file = path.join(folder, 'config.json');
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('"vocab_size": 600', '"vocab_size": 599'));
+    const opened = await openOnnxExport(folder, { device });
+    await expect(opened.greedy(IDS, 2)).rejects.toThrow(/logits do not fit.*\n.*expected: \[1, 7, 599\]/);
+    await opened.release();
+    fs.writeFileSync(path.join(folder, 'onnx', 'model.onnx'), 'no model');
+    await expect(openOnnxExport(folder, { device })).rejects.toThrow(/cannot open the model/);
+    await expect(openOnnxExport(folder, { dtype: 'q4' })).rejects.toThrow(/not here as q4/);
+  });
+
   it('refuses what it cannot do, before it writes', async () => {
     const loaded = await parts(MODELS.gpt2!());
     await expect(exportOnnx(folder, loaded, { dtypes: ['q3' as OnnxDtype] })).rejects.toThrow(/fp32, fp16, int8, q4/);

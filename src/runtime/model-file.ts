@@ -49,8 +49,8 @@ export class ModelFile {
   /** @throws {ExecutionError} if an input is missing or does not fit. */
   run(inputs: Readonly<Record<string, HostArray>>): Promise<Record<string, HostArray>> {
     return inTurn(async () => {
-      const feeds = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, ortTensor(value)]));
       try {
+        const feeds = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, ortTensor(value)]));
         const results = await this.session.run(feeds);
         return Object.fromEntries(
           Object.entries(results).map(([name, tensor]) => [name, arrayOf(tensor as ort.Tensor) as HostArray]),
