@@ -13,7 +13,7 @@ import { GgufWeights, ggufPlaces } from './gguf-weights.js';
 import { headWidthOf, type LlamaConfig } from './llama.js';
 import type { AnyModel, LoadedModel } from './load.js';
 import { type ArchitectureRecord, architectureOf, modelFrom, namingOf } from './registry.js';
-import { checkWeights } from './weight-places.js';
+import { checkWeights, type FillOptions } from './weight-places.js';
 
 /** A GGUF file, read but for its weights, which stay in the file until they are asked for. */
 export interface GgufModel extends Omit<LoadedModel<AnyModel>, 'model'> {
@@ -42,14 +42,14 @@ export function openGgufModel(file: string): GgufModel {
 
 /**
  * Loads a model from a GGUF file, with its tokenizer and chat template. Weights are float32 in memory, whatever they are
- * in the file: quantised ones are exactly what llama.cpp takes them for.
+ * in the file, unless packed ones are to stay so: they are exactly what llama.cpp takes them for.
  *
  * @throws {InputError} @throws {CorruptFileError} as `openGgufModel`.
  */
-export function loadGguf(file: string): LoadedModel<AnyModel> {
+export function loadGguf(file: string, options: FillOptions = {}): LoadedModel<AnyModel> {
   const { weights, inFile, config, ...rest } = openGgufModel(file);
   try {
-    return { ...rest, model: modelFrom(inFile, config, weights) as AnyModel };
+    return { ...rest, model: modelFrom(inFile, config, weights, options) as AnyModel };
   } finally {
     weights.close();
   }

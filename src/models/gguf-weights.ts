@@ -1,7 +1,9 @@
 import { dequantize } from '../gguf/dequantize.js';
 import type { GgufFile } from '../gguf/file.js';
+import type { QuantizedWeight } from '../nn/quantized-weight.js';
 import type { TensorPlace } from './architecture.js';
 import { type GgufNames, huggingFaceNameOf, isRotated } from './gguf-names.js';
+import { packedWeight } from './gguf-packed.js';
 import { ROPE_FACTORS } from './gguf-rope.js';
 import { halvesFromPairs } from './gguf-rows.js';
 import type { WeightSource } from './weight-places.js';
@@ -61,6 +63,11 @@ export class GgufWeights implements WeightSource {
     const { type, shape } = tensor;
     const bytes = isRotated(this.#names, name) ? this.#rotatedBytes(name, inFile) : this.#file.read(inFile);
     return { type, bytes, shape };
+  }
+
+  packed(name: string): QuantizedWeight | undefined {
+    const tensor = this.quantisedTensor(name);
+    return tensor && packedWeight(name, tensor);
   }
 
   close(): void {

@@ -18,7 +18,10 @@ import { WeightFiles } from './load-weights.js';
 import { localPlace, type PlaceOptions } from './place.js';
 import { type ArchitectureRecord, architectureFor, architectureOf, modelFrom, namingOf } from './registry.js';
 import { generationOf } from './save.js';
-import { checkWeights, fillWeights } from './weight-places.js';
+import { checkWeights, type FillOptions, fillWeights } from './weight-places.js';
+
+/** How a model is had and kept. */
+export interface LoadOptions extends PlaceOptions, FillOptions {}
 
 /** Any model: what all have in common. */
 export type AnyModel = Module & { readonly config: DecoderConfig };
@@ -42,7 +45,7 @@ export interface LoadedModel<M extends Module = Decoder> {
  *
  * @throws {InputError} also if it is a model of another kind.
  */
-export async function loadModel(place: string, options: PlaceOptions = {}): Promise<LoadedModel> {
+export async function loadModel(place: string, options: LoadOptions = {}): Promise<LoadedModel> {
   const loaded = await loadAnyModel(place, options);
   if (isDecoder(loaded)) return loaded;
   const { modelType, kind } = loaded.architecture;
@@ -59,7 +62,8 @@ export function isDecoder(loaded: LoadedModel<AnyModel>): loaded is LoadedModel<
 }
 
 /**
- * Loads a model of any kind and its tokenizer. Weights are float32 in memory, whatever they are in the file.
+ * Loads a model of any kind and its tokenizer. Weights are float32 in memory, whatever they are in the file, unless
+ * packed ones are to stay packed.
  *
  * @param source a folder in Hugging Face's layout (a checkpoint of ours is one); a run's folder, for its `model` or else
  * its newest checkpoint that is whole; a folder with a model of llama2.c and its tokenizer; a GGUF file; or `hf:owner/name[@revision]`,
@@ -67,9 +71,9 @@ export function isDecoder(loaded: LoadedModel<AnyModel>): loaded is LoadedModel<
  * @throws {InputError} saying what was looked for, or what in the files is not usable.
  * @throws {CorruptFileError} if a file is not what was saved.
  */
-export async function loadAnyModel(source: string, options: PlaceOptions = {}): Promise<LoadedModel<AnyModel>> {
+export async function loadAnyModel(source: string, options: LoadOptions = {}): Promise<LoadedModel<AnyModel>> {
   const place = await localPlace(source, options);
-  if (place.endsWith('.gguf') && !isFolder(place)) return loadGguf(place);
+  if (place.endsWith('.gguf') && !isFolder(place)) return loadGguf(place, options);
   const names = filesIn(place);
   if (names.includes('config.json')) return loadFolder(place, true);
   const finished = path.join(place, 'model');
@@ -86,7 +90,7 @@ export async function loadAnyModel(source: string, options: PlaceOptions = {}): 
   const binary = names.find((name) => name.endsWith('.bin') && llama2cConfig(path.join(place, name)) !== undefined);
   if (binary !== undefined) return loadLlama2c(place, binary, names);
   const [gguf, ...others] = names.filter((name) => name.endsWith('.gguf'));
-  if (gguf !== undefined && others.length === 0) return loadGguf(path.join(place, gguf));
+  if (gguf !== undefined && others.length === 0) return loadGguf(path.join(place, gguf), options);
   throw new InputError('there is no model here', {
     where: place,
     expected: [

@@ -6,7 +6,7 @@ import type { JsonConfig } from './config-fields.js';
 import { gpt2Architecture } from './gpt2-hf.js';
 import { llamaArchitectures } from './llama-hf.js';
 import { mt5Architecture, t5Architecture } from './t5-hf.js';
-import { checkWeights, fillWeights, type Naming, type WeightSource } from './weight-places.js';
+import { checkWeights, type FillOptions, fillWeights, type Naming, type WeightSource } from './weight-places.js';
 
 type AnyArchitecture = Architecture<Module & { readonly config: never }>;
 
@@ -55,6 +55,7 @@ export function modelFrom(
   architecture: ArchitectureRecord,
   config: unknown,
   source: WeightSource,
+  options: FillOptions = {},
 ): Module & { readonly config: unknown } {
   const { alias } = namingOf(architecture, config);
   const held = new Set([...source.shapes.keys()].map(alias));
@@ -63,6 +64,6 @@ export function modelFrom(
   const places = architecture.names(fitted);
   checkWeights(source, places, naming);
   const model = architecture.create(fitted);
-  fillWeights(model, source, places, naming);
+  fillWeights(model, source, places, naming, options);
   return model;
 }

@@ -1,4 +1,5 @@
 import type { Module } from '../nn/module.js';
+import type { QuantizedWeight } from '../nn/quantized-weight.js';
 import { InputError } from '../util/errors.js';
 import type { TensorPlace } from './architecture.js';
 
@@ -8,7 +9,14 @@ export interface WeightSource {
   readonly where: string;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   readFloat32(name: string): Float32Array;
+  /** A matrix as the file packs it, where it does. */
+  packed?(name: string): QuantizedWeight | undefined;
   close(): void;
+}
+
+export interface FillOptions {
+  /** Leave packed matrices packed: they take less memory and are read faster, and are frozen. Default false. */
+  readonly packed?: boolean | undefined;
 }
 
 /** What the names in a file mean. */
@@ -76,12 +84,13 @@ export function checkWeights(source: WeightSource, places: readonly TensorPlace[
   }
 }
 
-/** Gives a model its weights as float32, tensor by tensor. To be called after `checkWeights`. */
+/** Gives a model its weights as float32 (unless they stay packed), tensor by tensor. To be called after `checkWeights`. */
 export function fillWeights(
   model: Module,
   source: WeightSource,
   places: readonly TensorPlace[],
   naming: Naming = PLAIN,
+  { packed = false }: FillOptions = {},
 ): void {
   const names = standardNames(source, naming);
   const parameters = new Map(model.namedParameters());
@@ -89,6 +98,11 @@ export function fillWeights(
   for (const place of places) {
     const parameter = parameters.get(place.path)!;
     parameter.name = place.path;
+    const weight = packed && !place.rows && !place.transposed ? source.packed?.(names.get(place.name)!) : undefined;
+    if (weight !== undefined) {
+      parameter.quantize(weight);
+      continue;
+    }
     // Parts of one tensor follow each other: it is read once.
     if (last?.name !== place.name) last = { name: place.name, data: source.readFloat32(names.get(place.name)!) };
     const data = partOf(last.data, place);

@@ -4,7 +4,8 @@ import type { Sampling } from '../../llm/language-model.js';
 import { LocalModel } from '../../llm/local.js';
 import { type AnyModel, isDecoder, type LoadedModel, loadAnyModel, loadModel } from '../../models/load.js';
 import { placeName } from '../../models/place.js';
-import { cpu, type Device } from '../../runtime/device.js';
+import { quantizeModel } from '../../models/quantize.js';
+import { cpu, type Device, webgpu } from '../../runtime/device.js';
 import { InputError } from '../../util/errors.js';
 import { bringModel, offlineOption, type PlaceFlags } from '../model-place.js';
 import { realNumber, repeated, seedOption, wholeNumber } from '../options.js';
@@ -21,6 +22,8 @@ export interface GenerationFlags {
   readonly seed: number;
   readonly stop?: readonly string[];
   readonly threads?: number;
+  readonly bits?: string;
+  readonly device?: string;
   readonly offline?: boolean;
 }
 
@@ -44,6 +47,10 @@ export function addGenerationOptions(command: Command): void {
       'threads of an operation; default: one a core, or one in all for a small model',
       wholeNumber({ min: 1, max: 1024 }),
     )
+    .addOption(
+      new Option('--bits <count>', 'pack the weights; default: as they are in the file').choices(['4', '8', '32']),
+    )
+    .addOption(new Option('--device <name>', 'where to compute; default: cpu').choices(['cpu', 'webgpu']))
     .addOption(offlineOption());
 }
 
@@ -53,23 +60,25 @@ export function samplingOf(flags: GenerationFlags): Sampling {
   return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
-type OpenFlags = PlaceFlags & { readonly threads?: number };
+type OpenFlags = PlaceFlags & Pick<GenerationFlags, 'threads' | 'bits' | 'device'>;
 
 /** Loads a model that continues texts. @throws {InputError} @throws {CorruptFileError} */
 export async function openModel(
   place: string,
   flags: OpenFlags,
 ): Promise<{ readonly model: LocalModel; readonly loaded: LoadedModel }> {
-  const loaded = await loadModel(await bringModel(place, flags));
+  const loaded = await loadModel(await bringModel(place, flags), { packed: flags.bits !== '32' });
   noteDamaged(loaded);
+  packWeights(loaded, flags);
   return { model: new LocalModel(loaded, optionsOf(place, flags)), loaded };
 }
 
 /** Loads a model that continues texts or answers them. @throws {InputError} @throws {CorruptFileError} */
 export async function openWriter(place: string, flags: OpenFlags): Promise<LocalModel | EncoderDecoderModel> {
   const local = await bringModel(place, flags);
-  const loaded = await loadAnyModel(local);
+  const loaded = await loadAnyModel(local, { packed: flags.bits !== '32' });
   noteDamaged(loaded);
+  packWeights(loaded, flags);
   if (isDecoder(loaded)) return new LocalModel(loaded, optionsOf(place, flags));
   if (isEncoderDecoder(loaded)) return new EncoderDecoderModel(loaded, optionsOf(place, flags));
   throw new InputError('this model writes no texts', {
@@ -80,11 +89,18 @@ export async function openWriter(place: string, flags: OpenFlags): Promise<Local
   });
 }
 
+function packWeights({ model }: LoadedModel<AnyModel>, { bits }: OpenFlags): void {
+  if (bits !== '4' && bits !== '8') return;
+  const { kept } = quantizeModel(model, bits === '4' ? 4 : 8);
+  if (kept.length > 0) writeNote(`${kept.length} matrices stay float32: their rows are not whole blocks of 32.`);
+}
+
 function noteDamaged({ damaged }: LoadedModel<AnyModel>): void {
   for (const { folder, error } of damaged) writeNote(`Passed over ${folder}: ${error.message}`);
 }
 
-function optionsOf(place: string, { threads }: OpenFlags): { readonly name: string; readonly device?: Device } {
+function optionsOf(place: string, { threads, device }: OpenFlags): { readonly name: string; readonly device?: Device } {
+  if (device === 'webgpu') return { name: placeName(place), device: webgpu() };
   return { name: placeName(place), ...(threads === undefined ? {} : { device: cpu({ threads }) }) };
 }
 

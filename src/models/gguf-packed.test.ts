@@ -1,0 +1,49 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { randomizeWeights } from '../../test/random-weights.js';
+import { weightsOf } from '../nn/module.js';
+import { trainByteBpe } from '../tokenizer/byte-bpe-training.js';
+import { loadGguf } from './gguf-load.js';
+import { writeGguf } from './gguf-write.js';
+import { Llama } from './llama.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'athanor-packed-'));
+});
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+it.each(['Q4_0', 'Q8_0'] as const)('keeps %s packed, and the numbers the same', async (type) => {
+  const tokenizer = await trainByteBpe(['the cat sat on the mat'], { vocabularySize: 270, specialTokens: ['<|endoftext|>'] });
+  const model = randomizeWeights(
+    new Llama({
+      vocabularySize: 600,
+      width: 64,
+      layers: 2,
+      heads: 4,
+      keyHeads: 2,
+      hidden: 96,
+      positions: 64,
+      theta: 10_000,
+      epsilon: 1e-5,
+      tiedHead: true,
+      queryKeyNorm: false,
+    }),
+    1,
+  );
+  const file = path.join(folder, `${type}.gguf`);
+  await writeGguf(file, { model, tokenizer }, { type });
+  const unpacked = new Map(loadGguf(file).model.namedParameters());
+  const packed = loadGguf(file, { packed: true }).model;
+  const bits = type === 'Q4_0' ? 4 : 8;
+  for (const [name, parameter] of packed.namedParameters()) {
+    const matrix = parameter.shape.length === 2;
+    // The head keeps 8 bits where the rest has 4.
+    expect(parameter.quantized?.format.bits, name).toBe(matrix ? (name === 'embedding.weight' ? 8 : bits) : undefined);
+    expect(Buffer.from(weightsOf(parameter).buffer), name).toEqual(
+      Buffer.from(weightsOf(unpacked.get(name)!).slice().buffer),
+    );
+  }
+});
