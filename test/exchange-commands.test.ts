@@ -32,8 +32,10 @@ function modelLike(name: string, tokenizer: Tokenizer, more = 0): Module & { rea
   return likeTrained(architecture.create(architecture.fromConfig(config, name))) as never;
 }
 
+type Line = Readonly<Record<string, unknown>>;
+
 /** Runs a command that succeeds, and reads the lines that it prints under `--json`. */
-async function records(...args: string[]): Promise<Record<string, never>[]> {
+async function records(...args: string[]): Promise<Line[]> {
   const { code, out, err } = await athanorHere([...args, '--json']);
   expect(err).toBe('');
   expect(code, out).toBe(0);
@@ -43,7 +45,7 @@ async function records(...args: string[]): Promise<Record<string, never>[]> {
     .map((line) => JSON.parse(line));
 }
 
-const verdicts = (lines: readonly Record<string, never>[]): string[] =>
+const verdicts = (lines: readonly Line[]): unknown[] =>
   lines.flatMap(({ event, verdict }) => (event === 'verification' ? [verdict] : []));
 
 /** Runs a command that fails with one message. */

@@ -7,6 +7,7 @@ export * from './generation-config.js';
 export * from './gpt2.js';
 export * from './llama.js';
 export * from './load.js';
+export * from './place.js';
 export * from './registry.js';
 export * from './safetensors.js';
 export * from './save.js';

@@ -11,6 +11,7 @@ import { suggestedVocabulary } from '../../train/pretrain-recipe.js';
 import { trainTokenizerFor } from '../../train/pretrain-tokenizer.js';
 import { InputError } from '../../util/errors.js';
 import { textTable } from '../../util/table.js';
+import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
 import { addExamples, jsonOption, wholeNumber } from '../options.js';
 import { writeLine, writeRecord } from '../output.js';
 import { progressLine, reporter } from '../training-command.js';
@@ -48,8 +49,9 @@ export function configure(command: Command): void {
   const inspection = command
     .command('inspect')
     .description('show how a text is cut into tokens')
-    .argument('<model>', 'a model, a run, or a folder with a tokenizer.json')
+    .argument('<model>', `${MODEL_PLACES}, or a folder with a tokenizer`)
     .argument('<text>', 'the text')
+    .addOption(offlineOption())
     .addOption(jsonOption())
     .action(inspect);
   addExamples(inspection, ['athanor tokenizer inspect tokenizers/mine "The furnace keeps a steady heat."']);
@@ -141,14 +143,15 @@ async function tokenizerOf(place: string): Promise<Tokenizer> {
     if (TOKENIZER_FILES.some((name) => existsSync(path.join(candidate, name)))) return loadTokenizer(candidate);
   }
   if (place.endsWith('.json')) return loadTokenizer(place);
-  const { loadModel } = await import('../../models/load.js');
-  return (await loadModel(place)).tokenizer;
+  const { loadAnyModel } = await import('../../models/load.js');
+  return (await loadAnyModel(place)).tokenizer;
 }
 
-async function inspect(place: string, text: string, { json }: { readonly json?: boolean }): Promise<void> {
+async function inspect(place: string, text: string, flags: PlaceFlags): Promise<void> {
+  const { json } = flags;
   if (text === '')
     throw new InputError('there is no text to cut', { where: 'text', expected: 'a text that is not empty' });
-  const tokenizer = await tokenizerOf(place);
+  const tokenizer = await tokenizerOf(await bringModel(place, flags));
   const pieces = Array.from(tokenizer.encode(text, { allowSpecial: true }), (id): Piece => {
     const bytes = tokenizer.tokenBytes(id);
     return { id, text: pieceText(bytes), bytes: bytes.length };
