@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import type { GgufField } from '../gguf/field.js';
 import { ggmlByteLength } from '../gguf/ggml-type.js';
 import { type GgufTensorSource, ggufParts } from '../gguf/writer.js';
-import type { Module } from '../nn/module.js';
+import { type Module, weightsOf } from '../nn/module.js';
 import { tokenizerToGguf } from '../tokenizer/gguf-writing.js';
 import { InputError } from '../util/errors.js';
 import { writeParts } from '../util/file-parts.js';
@@ -103,9 +103,19 @@ function factorsTensor(factors: Float32Array): PlannedTensor {
   };
 }
 
-async function weightsOnHost(model: Module): Promise<Map<string, Float32Array>> {
-  const weights = new Map<string, Float32Array>();
-  for (const [name, parameter] of model.namedParameters()) weights.set(name, await hostWeights(parameter));
+/** The numbers of each parameter, by its path. */
+type Weights = ReadonlyMap<string, () => Float32Array>;
+
+/** What lies on a GPU is brought here at once; packed weights are unpacked when their turn comes. */
+async function weightsOnHost(model: Module): Promise<Weights> {
+  const weights = new Map<string, () => Float32Array>();
+  for (const [name, parameter] of model.namedParameters()) {
+    if (parameter.quantized !== undefined) weights.set(name, () => weightsOf(parameter));
+    else {
+      const numbers = await hostWeights(parameter);
+      weights.set(name, () => numbers);
+    }
+  }
   return weights;
 }
 
@@ -113,7 +123,7 @@ async function weightsOnHost(model: Module): Promise<Map<string, Float32Array>> 
 function plan(
   names: GgufNames,
   places: readonly TensorPlace[],
-  weights: ReadonlyMap<string, Float32Array>,
+  weights: Weights,
   config: unknown,
   wanted: GgufModelType,
 ): PlannedTensor[] {
@@ -135,15 +145,14 @@ function plan(
 /** All rows of a tensor: parts one after another, rotated ones in the order of pairs. */
 function rowsOf(
   parts: readonly TensorPlace[],
-  weights: ReadonlyMap<string, Float32Array>,
+  weights: Weights,
   shape: readonly number[],
   headWidth: number | undefined,
 ): Float32Array {
-  const first = weights.get(parts[0]!.path)!;
-  if (parts.length === 1 && headWidth === undefined) return first;
+  if (parts.length === 1 && headWidth === undefined) return weights.get(parts[0]!.path)!();
   const [rows, width = 1] = shape as readonly [number, number?];
   const whole = new Float32Array(rows * width);
-  for (const { path: name, rows: range } of parts) whole.set(weights.get(name)!, (range?.at ?? 0) * width);
+  for (const { path: name, rows: range } of parts) whole.set(weights.get(name)!(), (range?.at ?? 0) * width);
   if (headWidth !== undefined) pairsFromHalves(new Uint8Array(whole.buffer), 4 * headWidth * width, headWidth);
   return whole;
 }
