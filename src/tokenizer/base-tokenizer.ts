@@ -1,4 +1,5 @@
 import type { Json } from '../util/json.js';
+import { withinTime } from '../util/time-limit.js';
 import { AddedTokenSplitter, addedTokensToJson } from './added-tokens.js';
 import { IdList, wellFormed } from './encoding-buffers.js';
 import type { Normalizer } from './normalizer.js';
@@ -12,6 +13,10 @@ import {
   type Tokenizer,
   type TokenRoles,
 } from './tokenizer.js';
+
+/** A hundred times what the slowest tokenizer takes, so that it is enough on a busy machine. */
+const LEAST_TIME_MS = 3000;
+const TIME_MS = 0.1;
 
 /** What every kind of tokenizer is told. */
 export interface TokenizerSettings {
@@ -39,6 +44,11 @@ export abstract class BaseTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
   readonly padId: number | undefined;
+  /**
+   * Whether encoding is stopped after a time that grows with the text: there are regular expressions that would take
+   * for ever, and these came with a stranger's file.
+   */
+  isWatched = false;
   protected readonly table: TokenTable;
   private readonly settings: TokenizerSettings;
   private readonly splitter: AddedTokenSplitter;
@@ -65,7 +75,16 @@ export abstract class BaseTokenizer implements Tokenizer {
     return this.table.specialTokens;
   }
 
-  encode(text: string, { allowSpecial = false, addSpecial = false }: EncodeOptions = {}): Int32Array {
+  encode(text: string, options: EncodeOptions = {}): Int32Array {
+    if (!this.isWatched) return this.encodeAll(text, options);
+    return withinTime(
+      LEAST_TIME_MS + text.length * TIME_MS,
+      () => "the tokenizer's regular expressions take too long on this text",
+      () => this.encodeAll(text, options),
+    );
+  }
+
+  private encodeAll(text: string, { allowSpecial = false, addSpecial = false }: EncodeOptions): Int32Array {
     const ids = new IdList(16 + (text.length >> 1));
     this.splitter.split(
       wellFormed(text),

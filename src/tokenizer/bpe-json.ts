@@ -1,5 +1,6 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
+import type { BaseTokenizer } from './base-tokenizer.js';
 import { ByteBpe } from './byte-bpe.js';
 import { CharacterTokenizer } from './characters.js';
 import { listAt, mustBe, objectAt, textAt } from './json-fields.js';
@@ -9,8 +10,8 @@ import { type PreTokenizer, readPreTokenizer, stepsOf } from './pre-tokenizer.js
 import { GPT2_PATTERN, type Pretokenizer, pretokenizerOf, WHOLE_TEXT } from './pretokenizer.js';
 import { SentencePieceBpe } from './sentencepiece-bpe.js';
 import { readSpaceMarks } from './space-marks.js';
-import type { Tokenizer, TokenRoles } from './tokenizer.js';
-import { readAddedTokens, readVocabulary, typeOf } from './tokenizer-json.js';
+import type { TokenRoles } from './tokenizer.js';
+import { nameOf, readAddedTokens, readVocabulary, typeOf } from './tokenizer-json.js';
 
 type JsonObject = { [key: string]: Json };
 
@@ -20,7 +21,7 @@ type JsonObject = { [key: string]: Json };
  *
  * @throws {InputError} naming the place in the file, if it is damaged or uses a setting that is not supported.
  */
-export function readBpe(root: JsonObject, roles: TokenRoles | undefined): Tokenizer {
+export function readBpe(root: JsonObject, roles: TokenRoles | undefined): BaseTokenizer {
   const model = objectAt(root.model, 'model');
   mustBe(model.continuing_subword_prefix, [undefined, null, ''], 'model.continuing_subword_prefix');
   mustBe(model.end_of_word_suffix, [undefined, null, ''], 'model.end_of_word_suffix');
@@ -94,7 +95,7 @@ function readByteLevel(steps: readonly JsonObject[]): ByteLevelCut {
     throw new InputError('these pre-tokenizers are not supported without byte fallback', {
       where,
       expected: 'ByteLevel at the end',
-      got: steps.map((step) => String(typeOf(step))).join(', ') || 'nothing',
+      got: steps.map((step) => nameOf(typeOf(step))).join(', ') || 'nothing',
     });
   }
   mustBe(byteLevel.add_prefix_space, [true, false], 'ByteLevel.add_prefix_space');
@@ -121,7 +122,7 @@ function decoderTypes(decoder: Json | undefined): string[] {
   if (decoder === undefined || decoder === null) return [];
   const part = objectAt(decoder, 'decoder');
   const steps = part.type === 'Sequence' ? listAt(part.decoders, 'decoder.decoders') : [part];
-  return steps.map((step) => String(typeOf(step)));
+  return steps.map((step) => nameOf(typeOf(step)));
 }
 
 function checkByteLevelDecoder(decoder: Json | undefined): void {

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { InputError, messageOf } from '../util/errors.js';
-import { readText } from '../util/files.js';
+import { readTextUpTo } from '../util/file-parts.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { TEXT_FUNCTIONS, writeAsPython } from './chat-template-text.js';
+import { checkTemplateSource, renderWithin } from './template-limits.js';
 import { END_OF_TEXT } from './tokenizer.js';
 
 export interface ToolCall {
@@ -57,6 +58,9 @@ export interface RenderChatOptions {
   readonly eosToken?: string | undefined;
 }
 
+/** Of a file with a template. */
+const MOST_BYTES = 2 ** 22;
+
 const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'];
 
 /**
@@ -64,7 +68,9 @@ const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool'];
  *
  * The text holds the template's special tokens and whatever the messages say: `encodeChat` keeps the two apart.
  *
- * @throws {InputError} if the template is not valid or refuses the messages.
+ * A template is a program, and may be a stranger's: it is run within bounds (`template-limits.ts`).
+ *
+ * @throws {InputError} if the template is not valid, refuses the messages, or takes more than any honest one does.
  */
 export function renderChat(
   template: string,
@@ -91,10 +97,12 @@ export function renderChat(
     ...(options.eosToken === undefined ? {} : { eos_token: options.eosToken }),
   };
   try {
-    return compiled(template).render(variables);
+    return renderWithin(compiled(template), variables);
   } catch (error) {
     const missing = ['bos_token', 'eos_token'].filter((name) => template.includes(name) && !(name in variables));
-    throw new InputError(`cannot render the chat: ${messageOf(error)}`, {
+    // The library walks through a template by calling itself.
+    const reason = error instanceof RangeError ? 'its parts lie too deep in one another' : messageOf(error);
+    throw new InputError(`cannot render the chat: ${reason}`, {
       where: 'chat template',
       ...(missing.length === 0
         ? {}
@@ -104,16 +112,17 @@ export function renderChat(
   }
 }
 
-let lastTemplate: { source: string; template: Template } | undefined;
+let lastTemplate: { readonly source: string; readonly parsed: unknown } | undefined;
 
-function compiled(source: string): Template {
+function compiled(source: string): unknown {
   // Jinja knows one line break only.
   if (lastTemplate?.source !== source) {
-    const parsed = new Template(source.replace(/\r\n?/g, '\n'));
-    writeAsPython(parsed.parsed);
-    lastTemplate = { source, template: parsed };
+    checkTemplateSource(source);
+    const { parsed } = new Template(source.replace(/\r\n?/g, '\n'));
+    writeAsPython(parsed);
+    lastTemplate = { source, parsed };
   }
-  return lastTemplate.template;
+  return lastTemplate.parsed;
 }
 
 /** The shape that published templates read. */
@@ -137,7 +146,7 @@ function toStandardMessage({ role, content, toolCalls }: ChatMessage): { [key: s
  */
 export function loadChatTemplate(folder: string): string | undefined {
   const own = path.join(folder, 'chat_template.jinja');
-  if (existsSync(own)) return readText(own);
+  if (existsSync(own)) return readTextUpTo(own, MOST_BYTES, 'a chat template');
   const config = path.join(folder, 'tokenizer_config.json');
   if (!existsSync(config)) return undefined;
   const found = readJsonObject(config).chat_template;

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { AthanorError, InputError } from '../util/errors.js';
 import { writeFileAtomic } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
+import type { BaseTokenizer } from './base-tokenizer.js';
 import { readBpe } from './bpe-json.js';
+import { hasForeignPattern } from './foreign-pattern.js';
 import { loadSentencePieceFolder } from './sentencepiece-folder.js';
 import type { Tokenizer, TokenRoles } from './tokenizer.js';
 import { rolesOf } from './tokenizer-config.js';
@@ -11,7 +13,7 @@ import { readUnigram } from './unigram-json.js';
 import { findVocabularyFile } from './vocabulary-files.js';
 import { readWordPiece } from './wordpiece-json.js';
 
-type Reader = (root: { [key: string]: Json }, roles: TokenRoles | undefined) => Tokenizer;
+type Reader = (root: { [key: string]: Json }, roles: TokenRoles | undefined) => BaseTokenizer;
 
 /** What reads each `model.type` of a `tokenizer.json`. */
 const READERS: ReadonlyMap<string, Reader> = new Map([
@@ -66,7 +68,9 @@ export function tokenizerFromJson(root: { [key: string]: Json }, roles?: TokenRo
       got: JSON.stringify(type),
     });
   }
-  return reader(root, roles);
+  const tokenizer = reader(root, roles);
+  tokenizer.isWatched = hasForeignPattern([root.normalizer ?? null, root.pre_tokenizer ?? null]);
+  return tokenizer;
 }
 
 function readRoles(tokenizerFile: string): TokenRoles | undefined {

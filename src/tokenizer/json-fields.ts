@@ -4,7 +4,7 @@ import type { Json } from '../util/json.js';
 type JsonObject = { [key: string]: Json };
 
 /** A short picture of a value for an error message. */
-function pictureOf(value: Json | undefined): string {
+export function pictureOf(value: Json | undefined): string {
   const text = value === undefined ? 'nothing' : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

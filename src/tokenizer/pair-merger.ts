@@ -1,8 +1,11 @@
 import { InputError } from '../util/errors.js';
+import { hashFactor } from './hash-factor.js';
 
 /** Pretokens up to this many symbols are merged by scanning; longer ones through a heap. */
 const SCAN_LIMIT = 96;
 const NONE = 0x7fffffff;
+const SPREAD_LEFT = hashFactor();
+const SPREAD_RIGHT = hashFactor();
 
 /** The merges of a BPE model, as parallel arrays: `left[i] + right[i]` becomes `merged[i]`; the lowest `priority` goes first. */
 export interface PairRules {
@@ -34,7 +37,7 @@ export class PairMerger {
 
   private slotOf(left: number, right: number): number {
     const { left: lefts, right: rights } = this.rules;
-    let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+    let hash = Math.imul(left, SPREAD_LEFT) ^ Math.imul(right, SPREAD_RIGHT);
     hash ^= hash >>> 15;
     for (let slot = hash & this.mask; ; slot = (slot + 1) & this.mask) {
       const rule = this.slots[slot]!;

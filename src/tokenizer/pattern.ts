@@ -14,7 +14,10 @@ export function translatePattern(pattern: string, where: string): RegExp {
   try {
     if (pattern.length > MAXIMUM_LENGTH) throw new Error(`longer than ${MAXIMUM_LENGTH} characters`);
     const expression = new RegExp(translate(pattern), 'gu');
+    // Compiled now, and once for each way in which texts are kept.
     expression.test('');
+    expression.test('\u4e00');
+    expression.lastIndex = 0;
     return expression;
   } catch (error) {
     throw new InputError(`the pattern is not usable (${messageOf(error)})`, {

@@ -1,5 +1,10 @@
-const SPREAD_NODE = 0x9e3779b1;
-const SPREAD_UNIT = 0x85ebca6b;
+import { InputError } from '../util/errors.js';
+import { hashFactor } from './hash-factor.js';
+
+const SPREAD_NODE = hashFactor();
+const SPREAD_UNIT = hashFactor();
+/** Sixteen times what the largest published vocabulary needs. */
+const MOST_NODES = 1 << 26;
 
 /**
  * A trie over sequences of small numbers (UTF-16 units, symbols), its edges in one hash table. Node 0 is the root; a
@@ -51,6 +56,7 @@ export class PieceTrie {
   }
 
   private newNode(): number {
+    if (this.nodes === MOST_NODES) throw new InputError('the pieces are too many and too long');
     if (this.nodes === this.values.length) {
       const larger = new Int32Array(2 * this.nodes).fill(-1);
       larger.set(this.values);

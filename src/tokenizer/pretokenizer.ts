@@ -120,11 +120,14 @@ export function pretokenizerOf(pattern: string, where = 'pre_tokenizer'): Pretok
   return {
     pattern,
     end(text, start) {
-      for (let from = start; from < text.length; from += widthAt(text, from)) {
+      for (let from = start; from < text.length; ) {
         expression.lastIndex = from;
         const match = expression.exec(text);
         if (match === null) return text.length;
-        if (match[0] === '') continue;
+        if (match[0] === '') {
+          from = match.index + (match.index < text.length ? widthAt(text, match.index) : 1);
+          continue;
+        }
         return match.index > start ? match.index : match.index + match[0].length;
       }
       return text.length;

@@ -4,7 +4,7 @@ import { InputError } from '../util/errors.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { idAt, objectAt, textAt } from './json-fields.js';
 import type { AddedToken, TokenRoles } from './tokenizer.js';
-import { MAXIMUM_ID, readFlags } from './tokenizer-json.js';
+import { MAXIMUM_ID, MOST_ADDED, MOST_ADDED_CHARACTERS, readFlags } from './tokenizer-json.js';
 
 type JsonObject = { [key: string]: Json };
 
@@ -112,6 +112,14 @@ export function addTokens(
     tokens.set(content, token);
     next = Math.max(next, id + 1);
   };
+  let characters = 0;
+  for (const { content } of [...numbered, ...named.values()]) characters += content.length;
+  if (numbered.length + named.size > MOST_ADDED || characters > MOST_ADDED_CHARACTERS) {
+    throw new InputError('too many added tokens', {
+      where: 'the configuration of the tokenizer',
+      expected: `at most ${MOST_ADDED}, of ${MOST_ADDED_CHARACTERS} characters`,
+    });
+  }
   for (const token of [...numbered].sort((a, b) => a.id - b.id)) add(token);
   const wanted = new Map(named);
   for (const [key, token] of Object.entries(defaults)) {

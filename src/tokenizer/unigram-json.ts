@@ -6,7 +6,7 @@ import { readPostProcessor } from './post-processor.js';
 import { type PreTokenizer, readPreTokenizer, stepsOf } from './pre-tokenizer.js';
 import { readSpaceMarks } from './space-marks.js';
 import type { TokenRoles } from './tokenizer.js';
-import { MAXIMUM_ID, readAddedTokens, typeOf } from './tokenizer-json.js';
+import { MAXIMUM_ID, nameOf, readAddedTokens, typeOf } from './tokenizer-json.js';
 import { Unigram, type UnigramPiece } from './unigram.js';
 
 type JsonObject = { [key: string]: Json };
@@ -71,7 +71,7 @@ function readDecoder(value: Json | undefined): { readonly decoder: Json; readonl
     decoder.type === 'Sequence'
       ? listAt(decoder.decoders, 'decoder.decoders').map((step, i) => objectAt(step, `decoder.decoders[${i}]`))
       : [decoder];
-  const types = steps.map((step) => String(typeOf(step)));
+  const types = steps.map((step) => nameOf(typeOf(step)));
   const isSpelled = /^Replace, (ByteFallback, )?Fuse(, Strip)?$/.test(types.join(', '));
   const marks = steps[types.lastIndexOf('Metaspace')];
   const isMarked = /^(ByteFallback, )?Metaspace$|^Metaspace, ByteFallback(, Fuse)?$/.test(types.join(', '));

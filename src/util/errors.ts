@@ -26,11 +26,27 @@ export class AthanorError extends Error {
 }
 
 function format(summary: string, { where, expected, got, hint }: ErrorDetails): string {
-  let text = where === undefined ? summary : `${where}: ${summary}`;
-  if (expected !== undefined) text += `\n  expected: ${expected}`;
-  if (got !== undefined) text += `\n  got:      ${got}`;
-  if (hint !== undefined) text += `\n  ${hint}`;
+  let text = where === undefined ? shown(summary) : `${shown(where)}: ${shown(summary)}`;
+  if (expected !== undefined) text += `\n  expected: ${shown(expected)}`;
+  if (got !== undefined) text += `\n  got:      ${shown(got)}`;
+  if (hint !== undefined) text += `\n  ${shown(hint)}`;
   return text;
+}
+
+/** A part of a message that is longer has swallowed a file. */
+const LONGEST_PART = 2000;
+
+/**
+ * Messages quote strangers' files, which may hold a name of a megabyte, or characters that steer a terminal or turn the
+ * direction of the text.
+ */
+function shown(part: string): string {
+  const short = part.length > LONGEST_PART ? `${part.slice(0, LONGEST_PART)}…` : part;
+  return short.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Something that a user handed in (a file, a flag, a config key, a line of data) is not usable. */

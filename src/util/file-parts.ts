@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { totalmem } from 'node:os';
 import { CorruptFileError, InputError } from './errors.js';
 import { fileErrorReason, WriteError } from './files.js';
 
@@ -42,11 +43,14 @@ function partsError(file: string, error: unknown): WriteError {
   });
 }
 
-/** Opens a file for reading. @throws {InputError} naming the file and the reason. */
+/** To open a pipe that nobody writes to would wait for ever. Windows has no such flag, and no such pipes. */
+const READ = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
+
+/** Opens a file for reading. @throws {InputError} naming the file and the reason; also for what is no plain file. */
 export function openForReading(file: string): { readonly handle: number; readonly size: number } {
   let handle: number | undefined;
   try {
-    handle = fs.openSync(file, 'r');
+    handle = fs.openSync(file, READ);
     const stats = fs.fstatSync(handle);
     if (!stats.isFile()) throw new Error('is not a file');
     return { handle, size: stats.size };
@@ -79,4 +83,57 @@ export function readPart(handle: number, target: Uint8Array, position: number, f
     }
     done += count;
   }
+}
+
+/**
+ * Reads a whole file of a kind whose files are never larger than `mostBytes`. A device that never ends is refused as well.
+ *
+ * @param kind what the file should be, for errors: `a vocabulary`.
+ * @throws {InputError} naming the file and the reason. @throws {CorruptFileError} if it shrinks meanwhile.
+ */
+export function readBytesUpTo(file: string, mostBytes: number, kind: string): Uint8Array<ArrayBuffer> {
+  const { handle, size } = openForReading(file);
+  try {
+    if (size > mostBytes) {
+      throw new InputError(`too large for ${kind}`, {
+        where: file,
+        expected: `at most ${mostBytes} bytes`,
+        got: `${size} bytes`,
+      });
+    }
+    const bytes = new Uint8Array(size);
+    readPart(handle, bytes, 0, file);
+    return bytes;
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+/** As `readBytesUpTo`, for UTF-8. @throws {InputError} also if it is not. */
+export function readTextUpTo(file: string, mostBytes: number, kind: string): string {
+  const bytes = readBytesUpTo(file, mostBytes, kind);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new InputError('not UTF-8', { where: file, cause: error });
+  }
+}
+
+/**
+ * Memory for a part of a file.
+ *
+ * @param file its name, for errors.
+ * @throws {InputError} if the machine has not that much: a sparse file may be larger than its disk.
+ */
+export function memoryFor(bytes: number, file: string): Uint8Array<ArrayBuffer> {
+  try {
+    if (bytes <= totalmem()) return new Uint8Array(bytes);
+  } catch {
+    // As below.
+  }
+  throw new InputError('there is not enough memory', {
+    where: file,
+    expected: `${bytes} bytes for one of its parts`,
+    hint: 'Take a smaller model, or a machine with more memory.',
+  });
 }
