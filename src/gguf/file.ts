@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { InputError } from '../util/errors.js';
-import { openForReading, readPart } from '../util/file-parts.js';
+import { memoryFor, openForReading, readPart } from '../util/file-parts.js';
 import { nearestName } from '../util/nearest.js';
 import { dequantize } from './dequantize.js';
 import type { GgufMetadata } from './field.js';
@@ -44,7 +44,7 @@ export class GgufFile {
   /** The bytes of a tensor as they are stored. @throws {InputError} if there is no such tensor. */
   read(name: string): Uint8Array {
     const { offset, byteLength } = this.tensor(name);
-    const bytes = new Uint8Array(byteLength);
+    const bytes = memoryFor(byteLength, this.file);
     this.fill(bytes, offset);
     return bytes;
   }
@@ -56,9 +56,9 @@ export class GgufFile {
       const count = shape.reduce((product, size) => product * size, 1);
       return dequantize(type, this.read(name), count);
     }
-    const values = new Float32Array(byteLength / 4);
-    this.fill(new Uint8Array(values.buffer), offset);
-    return values;
+    const bytes = memoryFor(byteLength, this.file);
+    this.fill(bytes, offset);
+    return new Float32Array(bytes.buffer);
   }
 
   /** Gives the file back to the system; it cannot be read afterwards. */

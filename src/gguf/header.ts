@@ -40,6 +40,11 @@ const SCALAR_OF_ID: ReadonlyMap<number, GgufScalarType> = new Map(
 const LEAST_FIELD_BYTES = 8 + 1 + 4 + 1;
 const LEAST_TENSOR_BYTES = 8 + 1 + 4 + 4 + 8;
 
+/** Real files have some sixty fields, a thousand tensors, and lists of half a million texts; each costs far more here than there. */
+const MOST_FIELDS = 1 << 16;
+const MOST_TENSORS = 1 << 16;
+const MOST_ITEMS = 1 << 23;
+
 /**
  * Reads and checks a header, version 2 or 3: every count and length against the file, no name twice, every tensor
  * aligned, inside the file and apart from the others.
@@ -57,6 +62,8 @@ export function readGgufHeader(readAt: ReadAt, size: number, where: string): Ggu
   const fieldCount = cursor.u64('the number of metadata fields');
   cursor.mustHold(fieldCount, LEAST_FIELD_BYTES, 'its metadata');
   cursor.mustHold(tensorCount, LEAST_TENSOR_BYTES, 'its list of tensors');
+  if (fieldCount > MOST_FIELDS) throw cursor.corrupt('it has more metadata than any model', `${fieldCount} fields`);
+  if (tensorCount > MOST_TENSORS) throw cursor.corrupt('it has more tensors than any model', String(tensorCount));
   const metadata = new Map<string, GgufField>();
   for (let i = 0; i < fieldCount; i++) {
     const key = cursor.text(`key ${i} of the metadata`, GGUF_KEY_BYTES);
@@ -102,6 +109,7 @@ function readField(cursor: HeaderCursor, what: string): GgufField {
   const items = scalarType(cursor, itemId, what);
   const count = cursor.u64(`the length of ${what}`);
   cursor.mustHold(count, GGUF_SCALARS[items].bytes, what);
+  if (count > MOST_ITEMS) throw cursor.corrupt(`${what} is longer than any list of a model`, String(count));
   return { type: 'array', items, value: readItems(cursor, items, count, what) };
 }
 

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { InputError } from '../util/errors.js';
-import { readText } from '../util/files.js';
+import { readTextUpTo } from '../util/file-parts.js';
 import { type Json, parseJson, readJsonObject } from '../util/json.js';
 
 /** How the vectors of a text's tokens become one: their mean, the first, or the greatest of each number. */
@@ -76,9 +76,7 @@ export function readPooling(folder: string): Pooling {
 const MOST_BYTES = 2 ** 20;
 
 function readModules(file: string): ModuleEntry[] {
-  const { size } = fs.statSync(file);
-  if (size > MOST_BYTES) throw new InputError('too large for a list of modules', { where: file, got: `${size} bytes` });
-  const list = parseJson(readText(file), file);
+  const list = parseJson(readTextUpTo(file, MOST_BYTES, 'a list of modules'), file);
   if (!Array.isArray(list)) throw new InputError('not a list of modules', { where: file });
   return list.map((entry, i) => {
     const { type, path: folder } = (entry ?? {}) as { type?: Json; path?: Json };

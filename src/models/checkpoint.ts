@@ -2,8 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { CorruptFileError, InputError } from '../util/errors.js';
-import { openForReading, readPart, writeParts } from '../util/file-parts.js';
+import { openForReading, readPart, readTextUpTo, writeParts } from '../util/file-parts.js';
 import { fileErrorReason, writeFolderAtomic } from '../util/files.js';
+import { parseJson } from '../util/json.js';
 import { type SafetensorsTensor, safetensorsParts } from './safetensors.js';
 
 /** The file of a checkpoint that holds length and SHA-256 of every other one. */
@@ -11,6 +12,7 @@ export const CHECKSUM_FILE = 'checksums.json';
 
 const FORMAT = 'athanor-checksums-1';
 const READ_BYTES = 4 * 2 ** 20;
+const MOST_CHECKSUM_BYTES = 2 ** 20;
 
 /** What goes into a checkpoint folder, by file name. */
 export interface CheckpointContent {
@@ -124,7 +126,7 @@ function readChecksums(file: string): [name: string, checksum: FileChecksum][] {
   fileSize(file);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(fs.readFileSync(file, 'utf8'));
+    parsed = parseJson(readTextUpTo(file, MOST_CHECKSUM_BYTES, 'checksums'), file);
   } catch {
     throw damaged(file, 'it is not readable as JSON');
   }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { weightsOf } from '../nn/module.js';
 import { CorruptFileError } from '../util/errors.js';
 import { openForReading, readPart } from '../util/file-parts.js';
+import { CONFIG_LIMITS } from './config-limits.js';
 import { Llama, type LlamaConfig } from './llama.js';
 
 /** Width, inner width, layers, heads, key heads, vocabulary (negative: the head is not tied), positions. */
@@ -24,8 +25,16 @@ export function readLlama2cHeader(header: Uint8Array, fileBytes: number): LlamaC
     (_, i) => view.getInt32(4 * i, true),
   ) as [number, number, number, number, number, number, number];
   const vocabularySize = Math.abs(signedVocabulary);
-  const sizes = [width, hidden, layers, heads, keyHeads, vocabularySize, positions];
-  if (sizes.some((size) => size < 1 || size > 1 << 24)) return undefined;
+  const limits: readonly (readonly [size: number, most: number])[] = [
+    [width, CONFIG_LIMITS.width],
+    [hidden, CONFIG_LIMITS.hidden],
+    [layers, CONFIG_LIMITS.layers],
+    [heads, CONFIG_LIMITS.width],
+    [keyHeads, CONFIG_LIMITS.width],
+    [vocabularySize, CONFIG_LIMITS.vocabulary],
+    [positions, CONFIG_LIMITS.positions],
+  ];
+  if (limits.some(([size, most]) => size < 1 || size > most)) return undefined;
   if (heads % keyHeads !== 0 || width % (2 * heads) !== 0) return undefined;
   const config: LlamaConfig = {
     vocabularySize,

@@ -1,4 +1,5 @@
 import { CorruptFileError, InputError, messageOf } from '../util/errors.js';
+import { parseJson } from '../util/json.js';
 
 /**
  * Element types of a safetensors file: bytes of one element, and the array that holds them. The 16-bit floats are kept
@@ -83,9 +84,9 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, where: strin
 export function parseSafetensorsHeader(text: Uint8Array, fileBytes: number, where: string): SafetensorsHeader {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+    parsed = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text), where);
   } catch (error) {
-    throw corrupt('its header is not JSON', where, messageOf(error));
+    throw corrupt('its header is not JSON', where, messageOf((error as Error).cause ?? error));
   }
   if (!isRecord(parsed)) throw corrupt('its header is not a JSON object', where);
   let metadata: Record<string, string> = {};

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { InputError } from '../util/errors.js';
-import { openForReading, readPart } from '../util/file-parts.js';
+import { memoryFor, openForReading, readPart } from '../util/file-parts.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from '../util/half.js';
 import {
   encodeSafetensorsHeader,
@@ -66,7 +66,7 @@ export class SafetensorsFile {
   read(name: string): TensorArray {
     const entry = this.entry(name);
     if (this.#handle === undefined) throw new InputError('the file was closed before', { where: this.file });
-    const bytes = new Uint8Array(entry.byteLength);
+    const bytes = memoryFor(entry.byteLength, this.file);
     readPart(this.#handle, bytes, entry.offset, this.file);
     return new SAFETENSORS_DTYPES[entry.dtype].array(bytes.buffer);
   }

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { CorruptFileError, InputError } from '../util/errors.js';
-import { openForReading, readPart, writeParts } from '../util/file-parts.js';
-import { fileErrorReason, readBytes, WriteError, writeFileAtomic } from '../util/files.js';
+import { memoryFor, openForReading, readBytesUpTo, readPart, writeParts } from '../util/file-parts.js';
+import { fileErrorReason, WriteError, writeFileAtomic } from '../util/files.js';
 import { isExternal, type OnnxModel, type OnnxTensor } from './model.js';
 import { decodeModel } from './reader.js';
 import { encodeModel } from './writer.js';
+
+/** Protocol Buffers' own limit. */
+const MOST_MODEL_BYTES = 2 ** 31;
 
 /** Tensors start at multiples of this many bytes (one memory page), so that a runtime can map the file. */
 const ALIGNMENT = 4096;
@@ -92,7 +95,7 @@ function aligned(position: number): number {
  * @throws {InputError | CorruptFileError}
  */
 export function readModelFile(file: string): OnnxModel {
-  return decodeModel(readBytes(file), file);
+  return decodeModel(readBytesUpTo(file, MOST_MODEL_BYTES, 'an ONNX model'), file);
 }
 
 /**
@@ -116,7 +119,7 @@ export function readTensorBytes(modelFile: string, tensor: OnnxTensor): Uint8Arr
         hint: 'The file is cut off or belongs to another model.',
       });
     }
-    const bytes = new Uint8Array(length);
+    const bytes = memoryFor(length, file);
     readPart(handle, bytes, offset, file);
     return bytes;
   } finally {

@@ -1,6 +1,11 @@
 import type { ProtoReader } from '../util/protobuf-reader.js';
 import { ONNX_DATA_TYPES, type OnnxDataType, type OnnxTensor, onnxDataTypeOf } from './model.js';
 
+/** Elements that are listed one by one take many times their bytes; exporters write large tensors as they are in memory. */
+const MOST_LISTED = 2 ** 22;
+
+const tooMany = (reader: ProtoReader): Error => reader.unsupported('a tensor lists too many elements one by one');
+
 /** Everything a `TensorProto` may hold, before it is known which of its fields carries the elements. */
 interface TensorFields {
   name: string;
@@ -53,6 +58,7 @@ function readFields(reader: ProtoReader): TensorFields {
     if (reader.field === 1) reader.ints(fields.dims);
     else if (reader.field === 2) fields.code = reader.int();
     else if (reader.field === 3) throw reader.unsupported('a tensor in segments');
+    else if (fields.floating.length > MOST_LISTED || fields.integers.length > MOST_LISTED) throw tooMany(reader);
     else if (reader.field === 4) reader.fixed(fields.floating, 4);
     else if (reader.field === 10) reader.fixed(fields.floating, 8);
     else if (reader.field === 5 || reader.field === 7 || reader.field === 11) reader.halves(fields.integers);

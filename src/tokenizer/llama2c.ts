@@ -1,5 +1,5 @@
 import { CorruptFileError } from '../util/errors.js';
-import { readBytes } from '../util/files.js';
+import { readBytesUpTo } from '../util/file-parts.js';
 import { byteToken } from './byte-fallback.js';
 import { mergesByScore } from './piece-merges.js';
 import { SentencePieceBpe } from './sentencepiece-bpe.js';
@@ -7,6 +7,7 @@ import type { AddedToken } from './tokenizer.js';
 
 const MAXIMUM_VOCABULARY = 1 << 20;
 const MAXIMUM_PIECE_BYTES = 1024;
+const MOST_BYTES = 2 ** 26;
 const CONTROL_TOKENS = ['<unk>', '<s>', '</s>'];
 
 /**
@@ -48,7 +49,7 @@ function readPieces(file: string, vocabularySize: number): { text: string; score
       got: String(vocabularySize),
     });
   }
-  const bytes = readBytes(file);
+  const bytes = readBytesUpTo(file, MOST_BYTES, 'a tokenizer of llama2.c');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const pieces: { text: string; score: number }[] = [];

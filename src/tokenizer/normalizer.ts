@@ -40,6 +40,10 @@ const READERS: ReadonlyMap<string, NormalizerReader> = new Map<string, Normalize
 
 /** Steps inside one another, at most. */
 const DEEPEST = 8;
+/** Characters that a step puts in; published files have one or two. */
+const LONGEST_CONTENT = 256;
+/** A character becomes at most 18 by the forms of Unicode, and one or two of those by other steps. */
+const GROWTH = 64;
 
 /**
  * The `normalizer` of a `tokenizer.json`; undefined where there is none.
@@ -71,7 +75,12 @@ function readSequence(part: JsonObject, where: string): (text: string) => string
   );
   return (text) => {
     let result = text;
-    for (const step of steps) result = step(result);
+    for (const step of steps) {
+      result = step(result);
+      if (result.length > GROWTH * text.length + LONGEST_CONTENT) {
+        throw new InputError('the normalizer makes the text many times as long', { where });
+      }
+    }
     return result;
   };
 }
@@ -96,13 +105,23 @@ function readStrip(part: JsonObject, where: string): (text: string) => string {
   };
 }
 
+function shortTextAt(value: Json | undefined, where: string): string {
+  const text = textAt(value, where);
+  if (text.length <= LONGEST_CONTENT) return text;
+  throw new InputError('too long to be put into texts', {
+    where,
+    expected: `at most ${LONGEST_CONTENT} characters`,
+    got: `${text.length}`,
+  });
+}
+
 function readPrepend(part: JsonObject, where: string): (text: string) => string {
-  const prefix = textAt(part.prepend, `${where}.prepend`);
+  const prefix = shortTextAt(part.prepend, `${where}.prepend`);
   return (text) => (text === '' ? text : prefix + text);
 }
 
 function readReplace(part: JsonObject, where: string): (text: string) => string {
-  const content = textAt(part.content, `${where}.content`);
+  const content = shortTextAt(part.content, `${where}.content`);
   const pattern = objectAt(part.pattern, `${where}.pattern`);
   if (typeof pattern.String === 'string' && pattern.String !== '') {
     const literal = pattern.String;

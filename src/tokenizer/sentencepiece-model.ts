@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { CorruptFileError, InputError } from '../util/errors.js';
-import { readBytes } from '../util/files.js';
+import { readBytesUpTo } from '../util/file-parts.js';
 import type { Json } from '../util/json.js';
 import { isByteToken } from './byte-fallback.js';
 import type { Normalizer } from './normalizer.js';
@@ -46,15 +45,7 @@ export function readSentencePieceModel(file: string): Unigram | SentencePieceBpe
 
 /** Reads the content of a model file, of bounded size. @throws {CorruptFileError} if it is damaged. */
 export function loadSentencePieceProto(file: string): SentencePieceProto {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > MOST_BYTES) {
-    throw new InputError('too large for a SentencePiece model', {
-      where: file,
-      expected: `at most ${MOST_BYTES} bytes`,
-      got: `${size} bytes`,
-    });
-  }
-  return readSentencePieceProto(readBytes(file), file);
+  return readSentencePieceProto(readBytesUpTo(file, MOST_BYTES, 'a SentencePiece model'), file);
 }
 
 /** The tokenizer that a model describes. @throws {InputError} as `readSentencePieceModel`. */

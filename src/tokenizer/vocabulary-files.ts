@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '../util/errors.js';
-import { readText } from '../util/files.js';
+import { readTextUpTo } from '../util/file-parts.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import { ByteBpe } from './byte-bpe.js';
 import { NFC, readNormalizer } from './normalizer.js';
@@ -17,11 +17,7 @@ import { WordPiece } from './wordpiece.js';
 const MOST_BYTES = 2 ** 27;
 
 function readLines(file: string): string[] {
-  const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes > MOST_BYTES) {
-    throw new InputError('too large for a vocabulary', { where: file, expected: `at most ${MOST_BYTES} bytes` });
-  }
-  const lines = readText(file)
+  const lines = readTextUpTo(file, MOST_BYTES, 'a vocabulary')
     .split('\n')
     .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
   if (lines.at(-1) === '') lines.pop();

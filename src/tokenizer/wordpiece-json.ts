@@ -8,6 +8,9 @@ import type { TokenRoles } from './tokenizer.js';
 import { readAddedTokens, readVocabulary } from './tokenizer-json.js';
 import { WordPiece } from './wordpiece.js';
 
+/** Published files say 100. The time for a word grows with the cube of it. */
+const LONGEST_WORD = 1000;
+
 /**
  * The tokenizer of a `tokenizer.json` whose model is WordPiece (BERT, MiniLM and other sentence encoders).
  *
@@ -27,7 +30,7 @@ export function readWordPiece(root: { [key: string]: Json }, roles: TokenRoles |
     postProcessor: readPostProcessor(root.post_processor, vocabulary),
     unknownToken: textAt(model.unk_token ?? '[UNK]', 'model.unk_token'),
     prefix: textAt(model.continuing_subword_prefix ?? '##', 'model.continuing_subword_prefix'),
-    longestWord: idAt(longest, 'model.max_input_chars_per_word', 1 << 20),
+    longestWord: idAt(longest, 'model.max_input_chars_per_word', LONGEST_WORD + 1),
     decoder: readDecoder(root.decoder),
   });
 }
