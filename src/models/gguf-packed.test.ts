@@ -16,7 +16,10 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 it.each(['Q4_0', 'Q8_0'] as const)('keeps %s packed, and the numbers the same', async (type) => {
-  const tokenizer = await trainByteBpe(['the cat sat on the mat'], { vocabularySize: 268, specialTokens: ['<|endoftext|>'] });
+  const tokenizer = await trainByteBpe(['the cat sat on the mat'], {
+    vocabularySize: 268,
+    specialTokens: ['<|endoftext|>'],
+  });
   const model = randomizeWeights(
     new Llama({
       vocabularySize: 600,
