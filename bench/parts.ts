@@ -1,4 +1,6 @@
-import { type Command, commandText, outputOf, resultOf } from './child.js';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, commandText, outputOf, ROOT, resultOf } from './child.js';
 import { type Contender, OURS, ours, oursCommand, type PeerPlaces, tensorflowJs, torches } from './contenders.js';
 
 export type Result = { readonly [key: string]: unknown };
@@ -138,6 +140,44 @@ async function decode({ tiny, fromSource, threads }: BenchSettings): Promise<Par
   return part;
 }
 
+/** Loads, reads and generates with the same weights in every format, beside the programs that the formats come from. */
+async function exchange({ tiny, threads, scratch }: BenchSettings): Promise<PartResult> {
+  const [prompt, tokens, rounds] = tiny ? ['8', '4', '1'] : ['256', '128', '3'];
+  const part = new Part(`Models of 135 M weights in and out, prompt of ${prompt} tokens, ${tokens} new ones`);
+  note(part.title);
+  const node = (...args: readonly string[]): Command => ({ program: process.execPath, args });
+  const folder = path.join(scratch, 'exchange');
+  await outputOf(node('--import', 'tsx', 'bench/exchange-files.ts', folder, ...(tiny ? ['--tiny'] : [])));
+  const sizes = [String(threads), prompt, tokens, rounds] as readonly string[];
+  const here = (file: string, bits: string): Command =>
+    node('--import', 'tsx', 'bench/generate.ts', path.join(folder, file), bits, ...sizes);
+  const gguf = (type: string): Command =>
+    node('bench/peers/llama-cpp.mjs', path.join(folder, `llama-${type}.gguf`), ...sizes);
+  const onnx = (dtype: string): Command =>
+    node('bench/peers/transformers-js.mjs', path.join(folder, 'llama-onnx'), dtype, ...sizes);
+  const contenders: Readonly<Record<string, Command>> = {
+    [`${OURS}, 4 bits (Q4_0)`]: here('llama-Q4_0.gguf', '0'),
+    'llama.cpp, Q4_0': gguf('Q4_0'),
+    'transformers.js, q4': onnx('q4'),
+    [`${OURS}, 8 bits (Q8_0)`]: here('llama-Q8_0.gguf', '0'),
+    'llama.cpp, Q8_0': gguf('Q8_0'),
+    'transformers.js, q8': onnx('q8'),
+    [`${OURS}, float32`]: here('llama', '32'),
+    'llama.cpp, F16': gguf('F16'),
+    'transformers.js, fp32': onnx('fp32'),
+    'transformers.js, fp16': onnx('fp16'),
+  };
+  const installed = existsSync(path.join(ROOT, 'clients', 'node_modules'));
+  // Contenders take turns, so that a slow minute of the machine meets all of them.
+  for (let turn = 0; turn < (tiny ? 1 : 2); turn++) {
+    for (const [name, command] of Object.entries(contenders)) {
+      if (!installed && !name.startsWith(OURS)) part.missing[name] = 'not installed; run: npm run clients';
+      else await part.run(name, command);
+    }
+  }
+  return part;
+}
+
 /** Starts from the shipped files whatever the settings: the source is no measure of it. */
 async function startup({ tiny }: BenchSettings): Promise<PartResult> {
   const part = new Part('Start of `athanor --help`');
@@ -156,6 +196,7 @@ export const PARTS: Readonly<Record<string, (settings: BenchSettings) => Promise
   startup,
   tokenizer,
   decode,
+  exchange,
   'train-small': trainSmall,
   'train-large': trainLarge,
   tfjs: (settings) => trainTfjs(SMALL, 3, settings),

@@ -131,7 +131,63 @@ function targetsOf(results: BenchResults): Target[] {
       show: milliseconds,
     },
   ];
+  all.push(...exchangeTargets(parts.exchange));
   return all.filter(({ measured }) => measured !== undefined);
+}
+
+/** Ours against a program that reads the same weights, by a number of which more is better. */
+function ratio(part: PartResult | undefined, key: string, mine: string, peer: string): number | undefined {
+  const [ours, theirs] = [value(part, `${OURS}, ${mine}`, key), value(part, peer, key)];
+  return ours === undefined || theirs === undefined ? undefined : ours / theirs;
+}
+
+function exchangeTargets(part: PartResult | undefined): Target[] {
+  const four = '4 bits (Q4_0)';
+  const of = (key: string, peer: string): number | undefined => ratio(part, key, four, peer);
+  const [llama, transformers] = ['llama.cpp, Q4_0', 'transformers.js, q4'];
+  return [
+    { what: '4 bits: decoding against llama.cpp', target: 1, measured: of('tokensPerSecond', llama), show: times },
+    {
+      what: '4 bits: decoding against transformers.js',
+      target: 1.5,
+      measured: of('tokensPerSecond', transformers),
+      show: times,
+    },
+    {
+      what: '4 bits: prompt against llama.cpp',
+      target: 1.5,
+      measured: of('prefillTokensPerSecond', llama),
+      show: times,
+    },
+    {
+      what: '4 bits: prompt against transformers.js',
+      target: 1.5,
+      measured: of('prefillTokensPerSecond', transformers),
+      show: times,
+    },
+    {
+      what: 'loading 538 MB of float32, to the first token',
+      target: 2000,
+      measured: value(part, `${OURS}, float32`, 'loadMs'),
+      atMost: true,
+      show: milliseconds,
+    },
+  ];
+}
+
+/** Numbers of programs that read the same model from files. */
+function exchangeNumbers(part: PartResult): string {
+  const keys = ['tokensPerSecond', 'prefillTokensPerSecond', 'loadMs', 'gigabytesPerSecond', 'peakRssMb'] as const;
+  const columns = ['', ...['tokens/s', 'prompt tokens/s', 'load, ms', 'GB/s of weights', 'peak MB', 'runs'].map(right)];
+  const rows = Object.entries(part.runs).map(([name, runs]) => [
+    runs[0]?.version === undefined ? name : `${name} (${runs[0].version})`,
+    ...keys.map((key) => {
+      const number = value(part, name, key);
+      return number === undefined ? '' : figures(number);
+    }),
+    String(runs.length),
+  ]);
+  return markdownTable(columns, rows);
 }
 
 function verdict({ target, measured, atMost = false }: Target): string {
@@ -187,7 +243,7 @@ function section(name: string, part: PartResult, peak: number): string {
   });
   return [
     `## ${part.title}`,
-    numbersOf(part, peak),
+    name === 'exchange' ? exchangeNumbers(part) : numbersOf(part, peak),
     ...(mine && further.length > 0 ? [`${OURS}: ${further.join(', ')}.`] : []),
     ...Object.entries(part.missing).map(([peer, why]) => `Without ${peer}: ${why}.`),
     ['```', ...Object.values(part.commands), '```'].join('\n'),
