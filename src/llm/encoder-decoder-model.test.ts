@@ -8,12 +8,12 @@ import { Llama } from '../models/llama.js';
 import { saveModel } from '../models/save.js';
 import { T5, type T5Config } from '../models/t5.js';
 import { initialize } from '../nn/module.js';
+import { projectedCrossEntropy } from '../nn/project.js';
 import { AdamW } from '../optim/adamw.js';
 import { array } from '../runtime/array.js';
 import { compile, Updated } from '../runtime/compile.js';
 import { cpu } from '../runtime/device.js';
 import { grad } from '../tensor/grad.js';
-import { linearCrossEntropy } from '../tensor/ops/cross-entropy.js';
 import { reshape } from '../tensor/ops/layout.js';
 import { mean } from '../tensor/ops/reduce.js';
 import { slice } from '../tensor/ops/slice.js';
@@ -77,7 +77,7 @@ async function teach(model: T5): Promise<number> {
     ({ text, mask, inputs, targets, numbers }: Readonly<Record<string, Tensor>>) => {
       const hidden = model.hidden(inputs!, { hidden: model.encode({ ids: text!, mask: mask! }), mask: mask! });
       const flat = reshape(hidden, [-1, config.width]);
-      const loss = mean(linearCrossEntropy(flat, model.headWeight.tensor, reshape(targets!, [-1])));
+      const loss = mean(projectedCrossEntropy(flat, model.headWeight, reshape(targets!, [-1])));
       const gradients = grad(
         loss,
         parameters.map(({ tensor }) => tensor),

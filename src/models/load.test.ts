@@ -188,7 +188,11 @@ describe("loadModel of other tools' folders", () => {
   });
 
   const faults: readonly (readonly [string, Parameters<typeof writeForeign>[1], RegExp])[] = [
-    ['another type', { config: { model_type: 'mamba' } }, /model_type[\s\S]*llama, mistral, qwen2, qwen3, bert, t5[\s\S]*"mamba"/],
+    [
+      'another type',
+      { config: { model_type: 'mamba' } },
+      /model_type[\s\S]*llama, mistral, qwen2, qwen3, bert, t5[\s\S]*"mamba"/,
+    ],
     ['a feature that is not built', { config: { hidden_act: 'gelu' } }, /hidden_act is not supported/],
     [
       'another shape',
