@@ -208,6 +208,14 @@ describe('a model that comes in', () => {
         'models/ada/tiny',
         Object.fromEntries(files.map((name) => [name, fs.readFileSync(at('llama', name))])),
       );
+      await records('export', at('llama'), '--format', 'gguf', '--type', 'f32', '--to', at('hub.gguf'));
+      server.commit('models/ada/packed', { 'README.md': 'models', 'tiny-F32.gguf': fs.readFileSync(at('hub.gguf')) });
+      expect(await fault('generate', 'hf:ada/packed', '--prompt', 'a')).toMatch(
+        /GGUF files[\s\S]*hf:ada\/packed\/tiny-F32\.gguf/,
+      );
+      expect(await fault('generate', 'hf:ada/packed/other.gguf', '--prompt', 'a')).toMatch(/no such file/);
+      const same = await records('verify', 'hf:ada/packed/tiny-F32.gguf', at('llama'), '--tokens', '4');
+      expect(verdicts(same)).toEqual(['equal']);
       const { code, out, err } = await athanorHere([
         'generate',
         'hf:ada/tiny',

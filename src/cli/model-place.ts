@@ -10,7 +10,7 @@ export interface PlaceFlags {
 }
 
 /** What may stand for a model, for the help of an argument. */
-export const MODEL_PLACES = 'a run, a folder with a model, a .gguf file, or hf:owner/name[@revision]';
+export const MODEL_PLACES = 'a run, a folder with a model, a .gguf file, or hf:owner/name[/file.gguf][@revision]';
 
 /** `--offline`. */
 export function offlineOption(): Option {

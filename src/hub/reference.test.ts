@@ -16,6 +16,15 @@ describe('a reference to the Hub', () => {
     expect(formatHubReference(reference)).toBe(text.replace(/@main$/, ''));
   });
 
+  it.each([
+    ['hf:bartowski/SmolLM2-135M-GGUF/SmolLM2-135M-Q4_0.gguf', 'SmolLM2-135M-Q4_0.gguf', 'main'],
+    ['hf:a/b/Q8_0/c-v1.2.gguf@v1', 'Q8_0/c-v1.2.gguf', 'v1'],
+  ])('%s is a file', (text, file, revision) => {
+    const reference = parseHubReference(text)!;
+    expect(reference).toMatchObject({ kind: 'model', file, revision });
+    expect(formatHubReference(reference)).toBe(text);
+  });
+
   it.each(['', 'runs/a', './hf:a', 'HF:a/b', 'npm:x'])('%j is none', (text) => {
     expect(parseHubReference(text)).toBeUndefined();
   });
@@ -27,6 +36,11 @@ describe('a reference to the Hub', () => {
     'hf:/b',
     'hf://a/b',
     'hf:a/b/c',
+    'hf:a/b/c.bin',
+    'hf:a/b/../c.gguf',
+    'hf:a/b//c.gguf',
+    'hf:a/b/.c.gguf',
+    'hf:datasets/a/b/c.gguf',
     'hf:spaces/a/b',
     'hf:../b',
     'hf:a/..',

@@ -16,29 +16,55 @@ export interface PlaceOptions {
 }
 
 /**
- * The file or folder on this machine that a place means: `hf:owner/name[@revision]` is brought into the cache of Hugging
- * Face's tools, everything else is a path already.
+ * The file or folder on this machine that a place means: `hf:owner/name[/model.gguf][@revision]` is brought into the
+ * cache of Hugging Face's tools, everything else is a path already.
  *
- * @throws {InputError} if it begins with `hf:` and is no model.
+ * @throws {InputError} if it begins with `hf:` and is no model, or one of several that the repository has.
  * @throws {HubError | CorruptFileError | WriteError} if it cannot be had.
  */
 export async function localPlace(place: string, options: PlaceOptions = {}): Promise<string> {
   const reference = modelReference(place);
   if (reference === undefined) return place;
   const { offline, onProgress, onNote, signal } = options;
+  const { file } = reference;
+  const wanted = (name: string, bytes: number, all: readonly string[]): boolean => {
+    refuseOpenChoice(place, file, all);
+    return file === undefined ? isModelFile(name, bytes, all) : name === file;
+  };
   const { folder, note } = await fetchFromHub(reference, {
-    files: isModelFile,
+    files: wanted,
     ...(offline === undefined ? {} : { offline }),
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(signal === undefined ? {} : { signal }),
   });
   if (note !== undefined) onNote?.(note);
-  return folder;
+  return file === undefined ? folder : path.join(folder, ...file.split('/'));
+}
+
+/** @throws {InputError} if a repository of GGUF files does not have the one, or none of them was named. */
+function refuseOpenChoice(place: string, file: string | undefined, all: readonly string[]): void {
+  const models = all.filter((name) => /\.gguf$/i.test(name));
+  const isOpen =
+    file === undefined ? models.length > 0 && !all.some((name) => /\.safetensors$/.test(name)) : !all.includes(file);
+  if (!isOpen) return;
+  const shown = models.slice(0, 12).map((name) => `${place.replace(/@.*|\/[^/]*\.gguf.*/i, '')}/${name}`);
+  throw new InputError(
+    file === undefined ? 'the repository holds models as GGUF files' : 'the repository has no such file',
+    {
+      where: place,
+      expected: shown.length === 0 ? 'a repository with GGUF files' : `one of them: ${shown.join(', ')}`,
+    },
+  );
 }
 
 /** What to call a model by its place: `gpt2` for `hf:openai-community/gpt2@main`, `tiny` for `models/tiny.gguf`. */
 export function placeName(place: string): string {
-  return modelReference(place)?.name ?? path.basename(path.resolve(place)).replace(/\.gguf$/i, '');
+  const reference = modelReference(place);
+  return (reference?.file === undefined ? reference?.name : namedAfter(reference.file)) ?? namedAfter(place);
+}
+
+function namedAfter(file: string): string {
+  return path.basename(path.resolve(file)).replace(/\.gguf$/i, '');
 }
 
 function modelReference(place: string): HubReference | undefined {
