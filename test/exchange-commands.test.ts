@@ -258,6 +258,10 @@ describe('models of other kinds', () => {
     ]);
     expect(code).toBe(0);
     expect(JSON.parse(out.trim().split('\n').at(-1)!)).toMatchObject({ type: 'end' });
+    const asked = ['generate', at('t5'), '--prompt', 'the cat', '--max-tokens', '4'];
+    const beams = await athanorHere([...asked, '--beams', '3']);
+    expect([beams.code, beams.err]).toEqual([0, '']);
+    expect(await fault('generate', at('llama'), '--prompt', 'a', '--beams', '3')).toMatch(/token by token[\s\S]*t5/);
   });
 
   it('give vectors and words: an encoder', async () => {

@@ -60,7 +60,7 @@ export function samplingOf(flags: GenerationFlags): Sampling {
   return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
-type OpenFlags = PlaceFlags & Pick<GenerationFlags, 'threads' | 'bits' | 'device'>;
+type OpenFlags = PlaceFlags & Pick<GenerationFlags, 'threads' | 'bits' | 'device'> & { readonly beams?: number };
 
 /** Loads a model that continues texts. @throws {InputError} @throws {CorruptFileError} */
 export async function openModel(
@@ -79,8 +79,19 @@ export async function openWriter(place: string, flags: OpenFlags): Promise<Local
   const loaded = await loadAnyModel(local, { packed: flags.bits !== '32' });
   noteDamaged(loaded);
   packWeights(loaded, flags);
-  if (isDecoder(loaded)) return new LocalModel(loaded, optionsOf(place, flags));
-  if (isEncoderDecoder(loaded)) return new EncoderDecoderModel(loaded, optionsOf(place, flags));
+  const { beams } = flags;
+  if (isEncoderDecoder(loaded)) {
+    return new EncoderDecoderModel(loaded, { ...optionsOf(place, flags), ...(beams === undefined ? {} : { beams }) });
+  }
+  if (isDecoder(loaded)) {
+    if (beams === undefined || beams === 1) return new LocalModel(loaded, optionsOf(place, flags));
+    throw new InputError('this model is sampled token by token', {
+      where: '--beams',
+      expected: 'an encoder-decoder, such as t5',
+      got: loaded.architecture.modelType,
+      hint: 'Leave --beams out; --temperature 0 takes the likeliest token each time.',
+    });
+  }
   throw new InputError('this model writes no texts', {
     where: place,
     expected: 'a decoder, such as llama, or an encoder-decoder, such as t5',

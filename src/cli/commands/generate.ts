@@ -7,6 +7,7 @@ import { writeNote, writeRecord } from '../output.js';
 import { addGenerationOptions, type GenerationFlags, openWriter, printable, samplingOf } from './generate-options.js';
 
 interface GenerateFlags extends GenerationFlags {
+  readonly beams?: number;
   readonly prompt: string;
   readonly echo?: boolean;
   readonly special?: boolean;
@@ -25,6 +26,11 @@ export function configure(command: Command): void {
     .requiredOption('--prompt <text>', 'the text to continue; "" begins a new one, - reads standard input');
   addGenerationOptions(command);
   command
+    .option(
+      '--beams <count>',
+      'of an encoder-decoder: follow so many answers at once, take the best',
+      wholeNumber({ min: 1 }),
+    )
     .option('--echo', 'print the prompt, too')
     .option('--special', 'recognise special tokens in the prompt, such as <|user|>, and print them')
     .option('--logprobs [count]', 'report each token, and so many alternatives', wholeNumber({ min: 0, max: 100 }))
