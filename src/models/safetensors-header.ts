@@ -1,5 +1,5 @@
 import { CorruptFileError, InputError, messageOf } from '../util/errors.js';
-import { parseJson } from '../util/json.js';
+import { countKeys, parseJson } from '../util/json.js';
 
 /**
  * Element types of a safetensors file: bytes of one element, and the array that holds them. The 16-bit floats are kept
@@ -83,12 +83,16 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, where: strin
  */
 export function parseSafetensorsHeader(text: Uint8Array, fileBytes: number, where: string): SafetensorsHeader {
   let parsed: unknown;
+  let keys: number;
   try {
-    parsed = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text), where);
+    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text);
+    parsed = parseJson(json, where);
+    keys = countKeys(json);
   } catch (error) {
     throw corrupt('its header is not JSON', where, messageOf((error as Error).cause ?? error));
   }
   if (!isRecord(parsed)) throw corrupt('its header is not a JSON object', where);
+  if (Object.keys(parsed).length !== keys) throw corrupt('two of its tensors have one name', where);
   let metadata: Record<string, string> = {};
   const entries: [string, SafetensorsEntry][] = [];
   const dataStart = PREFIX_BYTES + text.length;

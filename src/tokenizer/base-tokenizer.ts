@@ -15,7 +15,7 @@ import {
 } from './tokenizer.js';
 
 /** A hundred times what the slowest tokenizer takes, so that it is enough on a busy machine. */
-const LEAST_TIME_MS = 3000;
+const LEAST_TIME_MS = 2000;
 const TIME_MS = 0.1;
 
 /** What every kind of tokenizer is told. */

@@ -1,4 +1,4 @@
-import { InputError } from '../util/errors.js';
+import { InputError, inFile } from '../util/errors.js';
 import { ByteBpe } from './byte-bpe.js';
 import { isByteToken } from './byte-fallback.js';
 import { FieldReader, TOKEN_TYPES, TOKENIZER_KEYS, type TokenizerMetadata } from './gguf-fields.js';
@@ -47,7 +47,8 @@ export function tokenizerFromGguf(metadata: TokenizerMetadata, where: string): G
       hint: 'Import the model from its safetensors files, which have a tokenizer.json.',
     });
   }
-  return { tokenizer: read(fields), chatTemplate: fields.text(TOKENIZER_KEYS.chatTemplate) };
+  const tokenizer = inFile(where, 'not a usable tokenizer', () => read(fields));
+  return { tokenizer, chatTemplate: fields.text(TOKENIZER_KEYS.chatTemplate) };
 }
 
 function readByteBpe(fields: FieldReader): ByteBpe {

@@ -1,4 +1,4 @@
-import { CorruptFileError, InputError } from '../util/errors.js';
+import { CorruptFileError, InputError, inFile } from '../util/errors.js';
 import { readBytesUpTo } from '../util/file-parts.js';
 import type { Json } from '../util/json.js';
 import { isByteToken } from './byte-fallback.js';
@@ -40,7 +40,7 @@ export interface SentencePieceLayout {
  * @throws {CorruptFileError} if the file is damaged. @throws {InputError} for a setting that is not supported.
  */
 export function readSentencePieceModel(file: string): Unigram | SentencePieceBpe {
-  return buildFromProto(loadSentencePieceProto(file), file);
+  return inFile(file, 'not a usable tokenizer', () => buildFromProto(loadSentencePieceProto(file), file));
 }
 
 /** Reads the content of a model file, of bounded size. @throws {CorruptFileError} if it is damaged. */

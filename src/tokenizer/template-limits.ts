@@ -107,7 +107,7 @@ class Meter {
 
   /** Sets the bounds. @param weight of the variables. */
   allow(weight: number): void {
-    this.steps = 2 ** 20 + 64 * weight;
+    this.steps = 2 ** 18 + 64 * weight;
     this.heaviest = 2 ** 20 + 16 * weight;
   }
 
@@ -186,6 +186,9 @@ class BoundedInterpreter extends BaseInterpreter {
       }
       case 'MemberExpression': {
         const object = hold(node.object);
+        // A slice makes a list of the characters first.
+        const isSlice = (node.property as Node).type === 'SliceExpression';
+        if (isSlice) this.meter.spend(sizeOf(object.value as Value) / 8);
         const result = plainly({ ...node, object });
         return result?.type === 'FunctionValue' ? this.guarded(object.value as Value, result) : result;
       }
@@ -214,7 +217,7 @@ class BoundedInterpreter extends BaseInterpreter {
     const call = method.value as (args: Value[], scope: Scope) => Value;
     const FunctionValue = method.constructor as new (call: unknown) => Value;
     return new FunctionValue((args: Value[], scope: Scope) => {
-      this.meter.spend(text.length / 64);
+      this.meter.spend(text.length / 16);
       this.checkReplacement(text, args);
       return call(args, scope);
     });
@@ -224,7 +227,7 @@ class BoundedInterpreter extends BaseInterpreter {
   private guardedFilter(node: Node, scope: Scope): Node {
     const filter = node.filter as Node;
     const operand = (node.operand as Node).value as Value;
-    this.meter.spend(this.meter.weigh(operand) / 64);
+    this.meter.spend(this.meter.weigh(operand) / 16);
     const name = (filter.callee as Node | undefined)?.value;
     if (filter.type !== 'CallExpression' || !['join', 'replace', 'indent', 'tojson'].includes(name as string)) {
       return node;

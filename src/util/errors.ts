@@ -55,6 +55,20 @@ export class InputError extends AthanorError {}
 /** A file is damaged: its checksum, length or structure is not what its writer left. */
 export class CorruptFileError extends AthanorError {}
 
+/**
+ * Runs what uses the content of a file and knows its parts alone: an error of ours that does not name the file gets its name.
+ *
+ * @param what the file is not, in that case: `not a usable tokenizer`.
+ */
+export function inFile<T>(file: string, what: string, task: () => T): T {
+  try {
+    return task();
+  } catch (error) {
+    if (!(error instanceof AthanorError) || error.message.includes(file)) throw error;
+    throw new InputError(`${what}: ${error.message}`, { where: file, cause: error });
+  }
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

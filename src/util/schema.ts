@@ -171,7 +171,10 @@ export async function loadRecipe<S extends Schema>(
 
 function parseYamlFile(yaml: typeof import('yaml'), text: string, file: string): unknown {
   try {
-    return yaml.parse(text) ?? {};
+    const value: unknown = yaml.parse(text, { logLevel: 'error' }) ?? {};
+    // A value that holds itself, through an alias, or that lies too deep cannot be walked through.
+    JSON.stringify(value);
+    return value;
   } catch (error) {
     const line = error instanceof yaml.YAMLParseError ? error.linePos?.[0].line : undefined;
     const reason = messageOf(error)
