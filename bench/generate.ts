@@ -8,7 +8,6 @@
 import { median, peakRssMb } from '../src/evaluate/bench-machine.js';
 import { GenerationEngine } from '../src/generate/engine.js';
 import { loadModel } from '../src/models/load.js';
-import { quantizeModel } from '../src/models/quantize.js';
 import { cpu } from '../src/runtime/device.js';
 
 const [place, ...numbers] = process.argv.slice(2) as [string, ...string[]];
@@ -21,8 +20,7 @@ const [bits, threads, promptTokens, newTokens, rounds] = numbers.map(Number) as 
 ];
 
 const begun = performance.now();
-const { model } = await loadModel(place, { packed: bits !== 32 });
-if (bits === 4 || bits === 8) quantizeModel(model, bits);
+const { model } = await loadModel(place, { packed: bits !== 32, ...(bits === 4 || bits === 8 ? { bits } : {}) });
 const readMs = performance.now() - begun;
 const engine = new GenerationEngine(model, {
   device: cpu({ threads }),

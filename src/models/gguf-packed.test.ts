@@ -8,6 +8,7 @@ import { trainByteBpe } from '../tokenizer/byte-bpe-training.js';
 import { loadGguf } from './gguf-load.js';
 import { writeGguf } from './gguf-write.js';
 import { Llama } from './llama.js';
+import { quantizeModel } from './quantize.js';
 
 let folder: string;
 beforeAll(() => {
@@ -15,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-it.each(['Q4_0', 'Q8_0'] as const)('keeps %s packed, and the numbers the same', async (type) => {
+async function written(type: 'F32' | 'Q4_0' | 'Q8_0'): Promise<string> {
   const tokenizer = await trainByteBpe(['the cat sat on the mat'], {
     vocabularySize: 268,
     specialTokens: ['<|endoftext|>'],
@@ -38,6 +39,22 @@ it.each(['Q4_0', 'Q8_0'] as const)('keeps %s packed, and the numbers the same', 
   );
   const file = path.join(folder, `${type}.gguf`);
   await writeGguf(file, { model, tokenizer }, { type });
+  return file;
+}
+
+it('packs while it reads as it does afterwards', async () => {
+  const file = await written('F32');
+  const after = loadGguf(file).model;
+  expect(quantizeModel(after, 4).packed).toBe(15);
+  const values = new Map(after.namedParameters());
+  for (const [name, parameter] of loadGguf(file, { bits: 4 }).model.namedParameters()) {
+    expect(parameter.quantized?.format, name).toEqual(values.get(name)!.quantized?.format);
+    expect(Buffer.from(weightsOf(parameter).buffer), name).toEqual(Buffer.from(weightsOf(values.get(name)!).buffer));
+  }
+});
+
+it.each(['Q4_0', 'Q8_0'] as const)('keeps %s packed, and the numbers the same', async (type) => {
+  const file = await written(type);
   const unpacked = new Map(loadGguf(file).model.namedParameters());
   const packed = loadGguf(file, { packed: true }).model;
   const bits = type === 'Q4_0' ? 4 : 8;

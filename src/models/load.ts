@@ -75,13 +75,13 @@ export async function loadAnyModel(source: string, options: LoadOptions = {}): P
   const place = await localPlace(source, options);
   if (place.endsWith('.gguf') && !isFolder(place)) return loadGguf(place, options);
   const names = filesIn(place);
-  if (names.includes('config.json')) return loadFolder(place, true);
+  if (names.includes('config.json')) return loadFolder(place, true, options);
   const finished = path.join(place, 'model');
-  if (fs.existsSync(path.join(finished, 'config.json'))) return loadFolder(finished, true);
+  if (fs.existsSync(path.join(finished, 'config.json'))) return loadFolder(finished, true, options);
   if (listCheckpoints(place).length > 0) {
     const { checkpoint, damaged } = latestValidCheckpoint(place);
     // Its checksums were held against it already.
-    if (checkpoint !== undefined) return { ...loadFolder(checkpoint.folder, false), damaged };
+    if (checkpoint !== undefined) return { ...loadFolder(checkpoint.folder, false, options), damaged };
     throw new InputError('every checkpoint of the run is damaged', {
       where: place,
       got: damaged.map(({ error }) => error.message).join('\n'),
@@ -135,7 +135,7 @@ export function loadWeights(model: AnyModel, folder: string): void {
   }
 }
 
-function loadFolder(folder: string, verify: boolean): LoadedModel<AnyModel> {
+function loadFolder(folder: string, verify: boolean, options: FillOptions = {}): LoadedModel<AnyModel> {
   if (verify && fs.existsSync(path.join(folder, CHECKSUM_FILE))) verifyCheckpoint(folder);
   const file = path.join(folder, 'config.json');
   const json = readJsonObject(file);
@@ -157,7 +157,7 @@ function loadFolder(folder: string, verify: boolean): LoadedModel<AnyModel> {
   }
   const weights = WeightFiles.open(folder);
   try {
-    const model = modelFrom(architecture, config, weights) as AnyModel;
+    const model = modelFrom(architecture, config, weights, options) as AnyModel;
     const chatTemplate = loadChatTemplate(folder);
     return { model, architecture, tokenizer, chatTemplate, generation, folder, damaged: [] };
   } finally {

@@ -30,22 +30,38 @@ const FEWEST_ROWS = 512;
 export function quantizeModel(model: Module, bits: WeightBits): QuantizedModel {
   let [packed, packedBytes] = [0, 0];
   const kept: string[] = [];
-  for (const [path, parameter, kind] of matrices(model)) {
-    if (parameter.quantized) continue;
-    const [rows, columns] = parameter.shape as readonly [number, number];
-    if (kind === 'table' && rows < FEWEST_ROWS) continue;
-    if (columns % QUANTIZED_BLOCK !== 0) {
-      kept.push(path);
-      continue;
+  const pack = packerOf(model, bits);
+  for (const [path, parameter] of matrices(model)) {
+    const before = parameter.quantized;
+    const packable = pack(parameter);
+    if (!packable) kept.push(path);
+    else if (before === undefined && parameter.quantized !== undefined) {
+      packed++;
+      packedBytes += parameter.quantized.byteLength;
     }
-    const isHead = kind === 'table' || path === 'head';
-    const values = (parameter.value as HostArray).data as Float32Array;
-    const weight = quantizeWeight(path, values, [rows, columns], isHead ? 8 : bits);
-    parameter.quantize(weight);
-    packed++;
-    packedBytes += weight.byteLength;
   }
   return { packed, packedBytes, kept };
+}
+
+/**
+ * What packs a model's matrices one by one, as they are read, so that a large model is never in memory whole.
+ *
+ * @returns a function that packs a parameter where it is a matrix worth it; false where its rows are not whole blocks.
+ */
+export function packerOf(model: Module, bits: WeightBits): (parameter: Parameter) => boolean {
+  const known = new Map([...matrices(model)].map(([path, parameter, kind]) => [parameter, { path, kind }]));
+  return (parameter) => {
+    const matrix = known.get(parameter);
+    if (matrix === undefined || parameter.quantized) return true;
+    const { path, kind } = matrix;
+    const [rows, columns] = parameter.shape as readonly [number, number];
+    if (kind === 'table' && rows < FEWEST_ROWS) return true;
+    if (columns % QUANTIZED_BLOCK !== 0) return false;
+    const isHead = kind === 'table' || path === 'head';
+    const values = (parameter.value as HostArray).data as Float32Array;
+    parameter.quantize(quantizeWeight(path, values, [rows, columns], isHead ? 8 : bits));
+    return true;
+  };
 }
 
 /** Weights of linear layers and tables, each once, with the path of their module. */

@@ -2,6 +2,7 @@ import type { Module } from '../nn/module.js';
 import type { QuantizedWeight } from '../nn/quantized-weight.js';
 import { InputError } from '../util/errors.js';
 import type { TensorPlace } from './architecture.js';
+import { packerOf, type WeightBits } from './quantize.js';
 
 /** Where weights come from: tensors by name, read one at a time. */
 export interface WeightSource {
@@ -17,6 +18,8 @@ export interface WeightSource {
 export interface FillOptions {
   /** Leave packed matrices packed: they take less memory and are read faster, and are frozen. Default false. */
   readonly packed?: boolean | undefined;
+  /** Pack the other matrices as they are read, into so many bits (see `quantizeModel`). */
+  readonly bits?: WeightBits | undefined;
 }
 
 /** What the names in a file mean. */
@@ -90,10 +93,11 @@ export function fillWeights(
   source: WeightSource,
   places: readonly TensorPlace[],
   naming: Naming = PLAIN,
-  { packed = false }: FillOptions = {},
+  { packed = false, bits }: FillOptions = {},
 ): void {
   const names = standardNames(source, naming);
   const parameters = new Map(model.namedParameters());
+  const pack = bits === undefined ? undefined : packerOf(model, bits);
   let last: { readonly name: string; readonly data: Float32Array } | undefined;
   for (const place of places) {
     const parameter = parameters.get(place.path)!;
@@ -108,6 +112,7 @@ export function fillWeights(
     const data = partOf(last.data, place);
     // An array that was read whole becomes the parameter's own.
     parameter.value = { dtype: 'float32', shape: place.shape, data } as never;
+    pack?.(parameter);
   }
 }
 

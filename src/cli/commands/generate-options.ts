@@ -5,6 +5,7 @@ import { LocalModel } from '../../llm/local.js';
 import { type AnyModel, isDecoder, type LoadedModel, loadAnyModel, loadModel } from '../../models/load.js';
 import { placeName } from '../../models/place.js';
 import { quantizeModel } from '../../models/quantize.js';
+import type { FillOptions } from '../../models/weight-places.js';
 import { cpu, type Device, webgpu } from '../../runtime/device.js';
 import { InputError } from '../../util/errors.js';
 import { bringModel, offlineOption, type PlaceFlags } from '../model-place.js';
@@ -67,7 +68,7 @@ export async function openModel(
   place: string,
   flags: OpenFlags,
 ): Promise<{ readonly model: LocalModel; readonly loaded: LoadedModel }> {
-  const loaded = await loadModel(await bringModel(place, flags), { packed: flags.bits !== '32' });
+  const loaded = await loadModel(await bringModel(place, flags), fillOf(flags));
   noteDamaged(loaded);
   packWeights(loaded, flags);
   return { model: new LocalModel(loaded, optionsOf(place, flags)), loaded };
@@ -76,7 +77,7 @@ export async function openModel(
 /** Loads a model that continues texts or answers them. @throws {InputError} @throws {CorruptFileError} */
 export async function openWriter(place: string, flags: OpenFlags): Promise<LocalModel | EncoderDecoderModel> {
   const local = await bringModel(place, flags);
-  const loaded = await loadAnyModel(local, { packed: flags.bits !== '32' });
+  const loaded = await loadAnyModel(local, fillOf(flags));
   noteDamaged(loaded);
   packWeights(loaded, flags);
   const { beams } = flags;
@@ -98,6 +99,11 @@ export async function openWriter(place: string, flags: OpenFlags): Promise<Local
     got: `${loaded.architecture.modelType}, an ${loaded.architecture.kind}`,
     hint: 'It gives vectors of texts: athanor embed MODEL --text "..."',
   });
+}
+
+/** Packed weights stay so, and others are packed as they are read. */
+function fillOf({ bits }: OpenFlags): FillOptions {
+  return { packed: bits !== '32', bits: bits === '4' ? 4 : bits === '8' ? 8 : undefined };
 }
 
 function packWeights({ model }: LoadedModel<AnyModel>, { bits }: OpenFlags): void {
