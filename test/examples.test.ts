@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { exportAndProve } from '../examples/export-and-prove.js';
+import { findSimilar } from '../examples/find-similar-texts.js';
 import { continueText } from '../examples/generate-text.js';
 import { fitLine } from '../examples/trace-and-differentiate.js';
 import { trainTinyLlama } from '../examples/train-tiny-llama.js';
@@ -32,4 +35,16 @@ it('train-tiny-llama learns, and generate-text writes with what it saved', async
   expect(written).not.toBe('');
   expect(pieces.join('')).toBe(written);
   expect(await continueText(continuation)).toBe(written);
+
+  const { verdict, report } = await exportAndProve(model, path.join(folder, 'tiny.gguf'));
+  expect(verdict).toBe('close');
+  expect(report).toContain('largest difference');
+});
+
+it('find-similar-texts puts the same text first', async () => {
+  const model = fileURLToPath(new URL('fixtures/sentences/model', import.meta.url));
+  const [first, second] = await findSimilar(model, 'a small cat', ['the dog is here', 'a small cat']);
+  expect(first!.text).toBe('a small cat');
+  expect(first!.similarity).toBeCloseTo(1, 5);
+  expect(second!.similarity).toBeLessThan(0.9999);
 });

@@ -7,5 +7,8 @@ export * from './module.js';
 export * from './norm.js';
 export * from './padding-mask.js';
 export * from './parameter.js';
+export * from './project.js';
+export * from './quantized-weight.js';
 export * from './relative-position-bias.js';
 export * from './rope.js';
+export * from './rope-scaling.js';
