@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -17,10 +17,10 @@ import { pretokenizerOf, WHOLE_TEXT } from '../src/tokenizer/pretokenizer.js';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.js';
 import { writeParts } from '../src/util/file-parts.js';
 import { HARD_TEXTS } from './hard-texts.js';
+import { hasLlamaClient, MODULE } from './llama-client.js';
 import { sharedData } from './shared-data.js';
 import { repositoryRoot } from './source-files.js';
 
-const MODULE = path.join(repositoryRoot, 'clients', 'node_modules', 'node-llama-cpp', 'dist', 'index.js');
 const NO_CLIENT = 'node-llama-cpp is not installed here: npm run clients';
 const NO_DATA = 'the shared test data is not on this machine';
 
@@ -104,7 +104,7 @@ describe('llama.cpp', () => {
   it('gives the same ids from a written GGUF', { timeout: 240_000 }, async (context) => {
     const tokenizer = gpt2();
     const file = sharedData('models/stories260K/tok512.bin');
-    if (!existsSync(MODULE)) return context.skip(NO_CLIENT);
+    if (!hasLlamaClient) return context.skip(NO_CLIENT);
     if (tokenizer === undefined || file === undefined) return context.skip(NO_DATA);
     const stories = loadLlama2cTokenizer(file, 512);
     const story = readFileSync(sharedData('models/stories260K/greedy_256.txt')!, 'utf8');

@@ -4,7 +4,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { repositoryRoot } from './source-files.js';
 
-const MODULE = path.join(repositoryRoot, 'clients', 'node_modules', 'node-llama-cpp', 'dist', 'index.js');
+export const MODULE: string = path.join(
+  repositoryRoot,
+  'clients',
+  'node_modules',
+  'node-llama-cpp',
+  'dist',
+  'index.js',
+);
 const PROGRAM = path.join(repositoryRoot, 'test', 'programs', 'llama-client.mjs');
 
 /** What llama.cpp is asked about one GGUF file. */
@@ -26,8 +33,17 @@ export interface LlamaAnswer {
   readonly logits: readonly Float32Array[];
 }
 
-/** Whether llama.cpp is on this machine. */
-export const hasLlamaClient: boolean = existsSync(MODULE);
+const BINARIES = path.join(
+  repositoryRoot,
+  'clients',
+  'node_modules',
+  '@node-llama-cpp',
+  `linux-${process.arch}`,
+  'bins',
+);
+
+/** Whether llama.cpp is on this machine: its package is there for every system, its builds are installed for Linux. */
+export const hasLlamaClient: boolean = existsSync(MODULE) && existsSync(BINARIES);
 
 /** The line to skip a test with where it is not. */
 export const WITHOUT_LLAMA_CLIENT = 'node-llama-cpp is not installed here: npm run clients';
