@@ -30,31 +30,16 @@ export function clientConfig(
   return Object.keys(settings).length === 0 ? config : { ...config, 'transformers.js_config': settings };
 }
 
-/** Texts of tokens with a part to play, as published tokenizers have them. */
-const ROLE_TOKENS: Readonly<Record<string, readonly string[]>> = {
-  unk_token: ['[UNK]', '<unk>'],
-  cls_token: ['[CLS]', '<s>'],
-  sep_token: ['[SEP]', '</s>'],
-  mask_token: ['[MASK]', '<mask>'],
-};
-
 /**
- * `tokenizer_config.json` with what transformers.js asks it and not `tokenizer.json`: how long texts may be, on which side
- * they are filled up, whether a prompt gets the tokens that open a text, and the tokens of an encoder.
+ * `tokenizer_config.json` with what transformers.js asks it and not `tokenizer.json`: on which side texts are filled
+ * up, and whether a prompt gets the tokens that open a text.
  */
 export function clientTokenizerConfig(config: JsonFields, { model, tokenizer }: SavedModel): JsonFields {
   const { kind, modelType } = architectureFor(model);
-  const { positions } = model.config as { readonly positions: number };
-  const roles = Object.entries(ROLE_TOKENS).flatMap(([role, contents]) => {
-    const content = contents.find((each) => tokenizer.specialTokens.has(each));
-    return content === undefined ? [] : [[role, content] as const];
-  });
   return {
     ...config,
     // This class alone gives the two texts of a pair different types.
     ...(modelType === 'bert' ? { tokenizer_class: 'BertTokenizer' } : {}),
-    ...(kind === 'encoder-decoder' ? {} : { model_max_length: positions }),
-    ...(kind === 'encoder' ? Object.fromEntries(roles) : {}),
     ...(kind === 'decoder' ? { padding_side: 'left', ...openings(tokenizer) } : {}),
   };
 }

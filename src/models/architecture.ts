@@ -44,6 +44,8 @@ export interface Architecture<M extends Module & { readonly config: unknown }> {
   fitted?(config: M['config'], held: ReadonlySet<string>): M['config'];
   /** Tensors of a file that may be there and are not needed; names after `alias`. */
   isRedundant(name: string, config: M['config']): boolean;
+  /** Tensors that other libraries look for under a second name: that name to the one in `names`. */
+  copies?(config: M['config']): ReadonlyMap<string, string>;
   /** The model, its weights not set yet. */
   create(config: M['config']): M;
   /** Whether a model is written as this type. */

@@ -82,8 +82,9 @@ export function readBertConfig(config: JsonConfig, where: string): BertConfig {
     activation: readActivation(fields, 'hidden_act', 'gelu'),
     epsilon: fields.positive('layer_norm_eps', 1, 1e-12),
     head,
-    // The key is the name of the argument that leaves the pooler out; no other library writes it.
-    pooler: head === 'textClass' || (head === 'none' && fields.flag('add_pooling_layer', true)),
+    // Of a bare model the weights tell (`fittedBertConfig`). A key for it here would take the argument of that name,
+    // `add_pooling_layer`, from the class of Hugging Face.
+    pooler: head === 'textClass' || head === 'none',
     tiedHead: fields.flag('tie_word_embeddings', true),
     labels: classifies ? readLabels(fields) : [],
     problem: head === 'textClass' ? readProblem(fields) : undefined,
@@ -108,7 +109,6 @@ export function writeBertConfig(config: BertConfig): { [key: string]: Json } {
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
     position_embedding_type: 'absolute',
-    ...(config.head === 'none' && !config.pooler ? { add_pooling_layer: false } : {}),
     ...(labels.length === 0
       ? {}
       : {
@@ -119,7 +119,8 @@ export function writeBertConfig(config: BertConfig): { [key: string]: Json } {
     tie_word_embeddings: config.tiedHead,
     torch_dtype: 'float32',
   };
-  const again = readBertConfig(written, 'the configuration of the model');
+  const read = readBertConfig(written, 'the configuration of the model');
+  const again = { ...read, pooler: config.head === 'none' ? config.pooler : read.pooler };
   const changed = (Object.keys(again) as (keyof BertConfig)[]).find(
     (key) => JSON.stringify(again[key]) !== JSON.stringify(config[key]),
   );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../util/json.js';
 import { Bert, type BertConfig } from './bert.js';
-import { bertAlias, bertTensors, fittedBertConfig, isRedundantBertTensor } from './bert-hf.js';
+import { bertAlias, bertCopies, bertTensors, fittedBertConfig, isRedundantBertTensor } from './bert-hf.js';
 import { readBertConfig, writeBertConfig } from './bert-hf-config.js';
 
 const config: BertConfig = {
@@ -35,7 +35,21 @@ describe('the configuration', () => {
   it.each(kinds)('of a %s comes back as it was written', (name, wanted) => {
     const written = writeBertConfig(wanted);
     expect(written).toMatchObject({ architectures: [name], model_type: 'bert' });
-    expect(readBertConfig(JSON.parse(JSON.stringify(written)), 'config.json')).toEqual(wanted);
+    const held = new Set(bertTensors(wanted).map((place) => place.name));
+    const read = readBertConfig(JSON.parse(JSON.stringify(written)), 'config.json');
+    expect(fittedBertConfig(read, held)).toEqual(wanted);
+    // It would take the argument of that name from the class of Hugging Face.
+    expect(written).not.toHaveProperty('add_pooling_layer');
+  });
+
+  it.each(kinds)('of a %s names no copy that would be refused when read', (_, wanted) => {
+    const names = bertTensors(wanted).map((place) => place.name);
+    for (const [copy, name] of bertCopies(wanted)) {
+      expect(names).toContain(name);
+      expect(isRedundantBertTensor(copy, wanted)).toBe(true);
+    }
+    const isUntied = wanted.head === 'maskedWords' && !wanted.tiedHead;
+    expect([...bertCopies(wanted).keys()]).toEqual(isUntied ? ['cls.predictions.bias'] : []);
   });
 
   it('takes the defaults of the format, which are the published base model', () => {

@@ -55,6 +55,12 @@ function headTensors(config: BertConfig): TensorPlace[] {
 const biasName = ({ tiedHead }: BertConfig): string =>
   tiedHead ? 'cls.predictions.bias' : 'cls.predictions.decoder.bias';
 
+/** Both biases are looked for where they are not one, though only the second is used. */
+export function bertCopies({ head, tiedHead }: BertConfig): ReadonlyMap<string, string> {
+  const isUntied = head === 'maskedWords' && !tiedHead;
+  return new Map(isUntied ? [['cls.predictions.bias', 'cls.predictions.decoder.bias']] : []);
+}
+
 /** The tensors of a BERT checkpoint as Hugging Face names them for the model's head, and where each belongs. */
 export function bertTensors(config: BertConfig): TensorPlace[] {
   const { vocabularySize, width, positions, types } = config;
@@ -110,6 +116,7 @@ export const bertArchitecture: Architecture<Bert> = {
   alias: bertAlias,
   fitted: fittedBertConfig,
   isRedundant: isRedundantBertTensor,
+  copies: bertCopies,
   create: (config) => new Bert(config),
   writes: (model) => model instanceof Bert,
 };

@@ -95,7 +95,8 @@ describe('saveModel and loadModel', () => {
     expect(JSON.parse(files['config.json'] as string)).toMatchObject({ bos_token_id: 0, eos_token_id: 6 });
     saveTokenizer(tokenizer, folder, { chatTemplate: DEFAULT_CHAT_TEMPLATE });
     for (const name of ['tokenizer.json', 'tokenizer_config.json']) {
-      expect(JSON.parse(files[name] as string)).toEqual(JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')));
+      const alone = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8'));
+      expect(JSON.parse(files[name] as string)).toMatchObject(alone);
     }
   });
 

@@ -182,11 +182,12 @@ function loadGeneration(folder: string, tokenizer: Tokenizer): GenerationConfig 
     return fs.existsSync(file) ? readGenerationConfig(readJsonObject(file), file) : { eosIds: [] };
   };
   const own = read('generation_config.json');
-  const { bosId, eosIds, padId } = read('config.json');
+  const { bosId, eosIds, padId, decoderStartId } = read('config.json');
   const fallback: GenerationConfig = {
     ...generationOf(tokenizer),
     ...(bosId === undefined ? {} : { bosId }),
     ...(padId === undefined ? {} : { padId }),
+    ...(decoderStartId === undefined ? {} : { decoderStartId }),
     ...(eosIds.length === 0 ? {} : { eosIds }),
   };
   return { ...fallback, ...own, eosIds: own.eosIds.length === 0 ? fallback.eosIds : own.eosIds };

@@ -8,10 +8,12 @@ import { float32ToBfloat16, float32ToFloat16 } from '../util/half.js';
 import type { Json } from '../util/json.js';
 import type { TensorPlace } from './architecture.js';
 import { type CheckpointContent, writeCheckpoint } from './checkpoint.js';
+import type { EncoderDecoderConfig } from './encoder-decoder.js';
 import { type GenerationConfig, writeGenerationConfig } from './generation-config.js';
 import { architectureFor } from './registry.js';
 import type { SafetensorsTensor } from './safetensors.js';
 import { sharded } from './shards.js';
+import { modelTokenizerConfig } from './tokenizer-config.js';
 import { enterPart, fileShape } from './weight-places.js';
 
 /** A model with all that is needed to use it. */
@@ -69,12 +71,19 @@ export function generationOf({ bosId, eosId, padId }: Tokenizer): GenerationConf
   };
 }
 
+/** What an encoder-decoder's answers begin with: other libraries look for it among the generation settings alone. */
+function decoderStart({ config }: SavedModel['model']): Pick<GenerationConfig, 'decoderStartId'> {
+  const { decoderStartId } = config as Partial<EncoderDecoderConfig>;
+  return decoderStartId === undefined ? {} : { decoderStartId };
+}
+
 /**
  * The files of a model folder that describe it: `config.json`, `generation_config.json`, `tokenizer.json` and
  * `tokenizer_config.json`, each with its text.
  */
 export function describingFiles(saved: SavedModel): Record<string, string> {
-  const { model, tokenizer, chatTemplate, generation = generationOf(tokenizer) } = saved;
+  const { model, tokenizer } = saved;
+  const generation = { ...decoderStart(model), ...(saved.generation ?? generationOf(tokenizer)) };
   const { bos_token_id, eos_token_id, pad_token_id } = writeGenerationConfig(generation);
   const config: { [key: string]: Json } = {
     ...architectureFor(model).toConfig(model.config),
@@ -87,7 +96,7 @@ export function describingFiles(saved: SavedModel): Record<string, string> {
     'config.json': jsonText(config),
     'generation_config.json': jsonText(writeGenerationConfig(generation)),
     'tokenizer.json': jsonText(tokenizer.toJson()),
-    'tokenizer_config.json': jsonText(tokenizerConfig(tokenizer, chatTemplate)),
+    'tokenizer_config.json': jsonText(modelTokenizerConfig(saved)),
   };
 }
 
@@ -99,29 +108,17 @@ export function describingFiles(saved: SavedModel): Record<string, string> {
 export async function modelFiles(saved: SavedModel): Promise<CheckpointContent> {
   const { model } = saved;
   const weights = new Map<string, SafetensorsTensor>();
-  for (const { name, shape, data } of await fileTensors(model, architectureFor(model).names(model.config))) {
+  const architecture = architectureFor(model);
+  for (const { name, shape, data } of await fileTensors(model, architecture.names(model.config))) {
     weights.set(name, stored(data, shape, saved.dtype ?? 'F32'));
   }
+  for (const [copy, name] of architecture.copies?.(model.config) ?? []) weights.set(copy, weights.get(name)!);
   return { files: describingFiles(saved), tensors: { 'model.safetensors': weights } };
 }
 
 /** A parameter's numbers in this process's memory, brought back from a GPU where they live there. */
 export async function hostWeights({ value }: Parameter): Promise<Float32Array> {
   return (isGpuArray(value) ? await moveToHost(value) : (value as HostArray)).data as Float32Array;
-}
-
-/** As `saveTokenizer` writes it. */
-function tokenizerConfig(tokenizer: Tokenizer, chatTemplate: string | undefined): { [key: string]: Json } {
-  const contentOf = new Map([...tokenizer.specialTokens].map(([content, id]) => [id, content]));
-  const role = (id: number | undefined): string | null => (id === undefined ? null : (contentOf.get(id) ?? null));
-  return {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    bos_token: role(tokenizer.bosId),
-    eos_token: role(tokenizer.eosId),
-    pad_token: role(tokenizer.padId),
-    clean_up_tokenization_spaces: false,
-    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
-  };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { AthanorError, InputError } from '../util/errors.js';
+import { AthanorError, InputError, inFile } from '../util/errors.js';
 import { writeFileAtomic } from '../util/files.js';
 import { type Json, readJsonObject } from '../util/json.js';
 import type { BaseTokenizer } from './base-tokenizer.js';
@@ -48,7 +48,9 @@ function findVocabulary(folder: string): (() => Tokenizer) | undefined {
   const found = findVocabularyFile(folder);
   if (found !== undefined) return found;
   const config = path.join(folder, 'tokenizer_config.json');
-  const tokenizer = loadSentencePieceFolder(folder, existsSync(config) ? rolesOf(readJsonObject(config)) : undefined);
+  const tokenizer = inFile(folder, 'not a usable tokenizer', () =>
+    loadSentencePieceFolder(folder, existsSync(config) ? rolesOf(readJsonObject(config)) : undefined),
+  );
   return tokenizer === undefined ? undefined : () => tokenizer;
 }
 
@@ -78,6 +80,21 @@ function readRoles(tokenizerFile: string): TokenRoles | undefined {
   return existsSync(file) ? rolesOf(readJsonObject(file)) : undefined;
 }
 
+/** What `tokenizer_config.json` says of a tokenizer, whatever the model. */
+export function tokenizerSettings(tokenizer: Tokenizer, chatTemplate: string | undefined): { [key: string]: Json } {
+  const contentOf = new Map([...tokenizer.specialTokens].map(([content, id]) => [id, content]));
+  const role = (id: number | undefined): string | null => (id === undefined ? null : (contentOf.get(id) ?? null));
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    bos_token: role(tokenizer.bosId),
+    eos_token: role(tokenizer.eosId),
+    pad_token: role(tokenizer.padId),
+    // Left to its default it deletes spaces before punctuation when decoding.
+    clean_up_tokenization_spaces: false,
+    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
+  };
+}
+
 /**
  * Writes `tokenizer.json` and `tokenizer_config.json` as Hugging Face lays them out, each file at once or not at all.
  *
@@ -89,17 +106,7 @@ export function saveTokenizer(
   folder: string,
   { chatTemplate }: { readonly chatTemplate?: string | undefined } = {},
 ): void {
-  const contentOf = new Map([...tokenizer.specialTokens].map(([content, id]) => [id, content]));
-  const role = (id: number | undefined): string | null => (id === undefined ? null : (contentOf.get(id) ?? null));
-  const config: { [key: string]: Json } = {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    bos_token: role(tokenizer.bosId),
-    eos_token: role(tokenizer.eosId),
-    pad_token: role(tokenizer.padId),
-    // Left to its default it deletes spaces before punctuation when decoding.
-    clean_up_tokenization_spaces: false,
-  };
-  if (chatTemplate !== undefined) config.chat_template = chatTemplate;
+  const config = tokenizerSettings(tokenizer, chatTemplate);
   writeFileAtomic(path.join(folder, 'tokenizer.json'), `${JSON.stringify(tokenizer.toJson(), null, 2)}\n`);
   writeFileAtomic(path.join(folder, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`);
 }
