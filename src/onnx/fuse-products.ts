@@ -22,15 +22,15 @@ export function fuseProducts(model: OnnxModel): OnnxModel {
   for (const nodes of groups.values()) {
     if (nodes.length < 2) continue;
     const [first] = nodes as [OnnxNode];
+    const whole = `${first.outputs[0]}.whole`;
     const sizes = nodes.map(({ attributes }) => (attributes!.N as { value: number }).value);
     const [packed, scales] = [1, 2].map((at) => {
       const parts = nodes.map(({ inputs }) => constants.get(inputs[at]!)!);
-      for (const { name } of parts) initializers.delete(name);
-      const joined = joinedRows(parts);
+      // Named by its product: layers may share a weight and join it with others.
+      const joined = joinedRows(parts, `${whole}.${at === 1 ? 'packed' : 'scales'}`);
       initializers.set(joined.name, joined);
       return joined.name;
     }) as [string, string];
-    const whole = `${first.outputs[0]}.whole`;
     const parts = nodes.map(({ outputs }) => outputs[0]!);
     const sizesName = `${whole}.sizes`;
     const total = sizes.reduce((a, b) => a + b, 0);
@@ -77,7 +77,7 @@ function unsplit(node: OnnxNode, split: ReadonlyMap<string, { readonly whole: st
 }
 
 /** Tensors one below the other. */
-function joinedRows(parts: readonly OnnxTensor[]): OnnxTensor {
+function joinedRows(parts: readonly OnnxTensor[], name: string): OnnxTensor {
   const [first] = parts as readonly [OnnxTensor];
   const bytes = parts.map(({ data }) => {
     if (isExternal(data)) throw new Error('a constant lies in another file');
@@ -90,5 +90,5 @@ function joinedRows(parts: readonly OnnxTensor[]): OnnxTensor {
     at += part.length;
   }
   const rows = parts.reduce((total, { dims }) => total + dims[0]!, 0);
-  return { ...first, name: `${first.name}.joined`, dims: [rows, ...first.dims.slice(1)], data };
+  return { ...first, name, dims: [rows, ...first.dims.slice(1)], data };
 }

@@ -1,14 +1,20 @@
 import type { OnnxModel, OnnxNode } from './model.js';
 
-/** The same model with each sum that is normalised at once computed in one node with its root-mean-square norm. */
+/**
+ * The same model with each sum that is normalised at once computed in one node with its root-mean-square norm. A sum with a
+ * weight (a bias) stays: the one node does not broadcast as `Add` does.
+ */
 export function fuseResiduals(model: OnnxModel): OnnxModel {
   const { graph } = model;
-  const sums = new Map(graph.nodes.filter(({ op }) => op === 'Add').map((node) => [node.outputs[0]!, node]));
+  const computed = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  const isResidual = ({ op, inputs }: OnnxNode): boolean => op === 'Add' && inputs.every((name) => computed.has(name));
+  const sums = new Map(graph.nodes.filter(isResidual).map((node) => [node.outputs[0]!, node]));
   const fused = new Map<OnnxNode, OnnxNode | undefined>();
   for (const norm of graph.nodes) {
     if (norm.op !== 'SimplifiedLayerNormalization') continue;
     const sum = sums.get(norm.inputs[0]!);
-    if (sum === undefined || fused.has(sum)) continue;
+    // The norm moves to the sum: its weight must be there already.
+    if (sum === undefined || fused.has(sum) || computed.has(norm.inputs[1]!)) continue;
     const { epsilon } = norm.attributes!;
     // It takes the sum's place, so that all that reads either comes after it.
     fused.set(sum, {
