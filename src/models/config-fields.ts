@@ -4,6 +4,19 @@ import type { Json } from '../util/json.js';
 /** The content of a `config.json` or `generation_config.json`. */
 export type JsonConfig = { readonly [key: string]: Json };
 
+/**
+ * A configuration with the library's general names (`hidden_size`) turned into a type's own (`n_embd`). It lets either
+ * say the same; where a file has both, the general one counts.
+ */
+export function withOwnNames(config: JsonConfig, names: Readonly<Record<string, string>>): JsonConfig {
+  const own: { [key: string]: Json } = { ...config };
+  for (const [general, name] of Object.entries(names)) {
+    const value = Object.hasOwn(config, general) ? config[general] : undefined;
+    if (value !== undefined && value !== null) own[name] = value;
+  }
+  return own;
+}
+
 function shown(value: Json | undefined): string {
   const text = value === undefined ? 'nothing' : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;

@@ -1,9 +1,16 @@
 import { InputError } from '../util/errors.js';
 import type { Json } from '../util/json.js';
 import { activationName, readActivation } from './activation-names.js';
-import { ConfigFields, type JsonConfig } from './config-fields.js';
+import { ConfigFields, type JsonConfig, withOwnNames } from './config-fields.js';
 import { CONFIG_LIMITS } from './config-limits.js';
 import type { Gpt2Config } from './gpt2.js';
+
+const OWN_NAMES = {
+  hidden_size: 'n_embd',
+  max_position_embeddings: 'n_positions',
+  num_attention_heads: 'n_head',
+  num_hidden_layers: 'n_layer',
+} as const;
 
 /**
  * The configuration in a `config.json` of `model_type` `gpt2`. Keys that do not change what the model computes are
@@ -14,7 +21,7 @@ import type { Gpt2Config } from './gpt2.js';
  * @throws {InputError} naming the key, what was expected and what came.
  */
 export function readGpt2Config(config: JsonConfig, where: string): Gpt2Config {
-  const fields = new ConfigFields(config, where);
+  const fields = new ConfigFields(withOwnNames(config, OWN_NAMES), where);
   const width = fields.whole('n_embd', [1, CONFIG_LIMITS.width], 768);
   const heads = fields.whole('n_head', [1, CONFIG_LIMITS.width], 12);
   if (width % heads !== 0) throw fields.fault('n_head', `a divisor of n_embd, which is ${width}`);

@@ -42,6 +42,12 @@ describe('the configuration', () => {
     });
   });
 
+  it('may be said by the general names, which count where a file has both', () => {
+    const general = { hidden_size: 8, num_attention_heads: 4, num_hidden_layers: 3, max_position_embeddings: 20 };
+    const read = readGpt2Config({ ...writeGpt2Config(config), ...general }, 'config.json');
+    expect(read).toEqual({ ...config, heads: 4, layers: 3, positions: 20 });
+  });
+
   it.each<[{ [key: string]: Json }, RegExp]>([
     [{ scale_attn_weights: false }, /scale_attn_weights is not supported/],
     [{ scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx is not supported/],

@@ -59,6 +59,27 @@ describe('the configuration', () => {
     expect(readLlamaConfig(writeLlamaConfig(scaled), 'config.json')).toEqual(scaled);
   });
 
+  it('takes the older of two rotations that a file has, as the library does', () => {
+    const { rope_theta: _, ...rest } = writeLlamaConfig(config);
+    const newer = { rope_type: 'linear', factor: 2, rope_theta: 7 };
+    const read = (rope_scaling: Json) =>
+      readLlamaConfig({ ...rest, rope_parameters: newer, rope_scaling }, 'config.json');
+    expect(read({ rope_type: 'linear', factor: 4 })).toMatchObject({ theta: 10_000, scaling: { factor: 4 } });
+    for (const none of [null, {}]) expect(read(none)).toMatchObject({ theta: 7, scaling: { factor: 2 } });
+  });
+
+  it('takes null for as many key heads as heads, and for no window', () => {
+    const { num_key_value_heads: _, ...rest } = writeLlamaConfig({
+      ...config,
+      modelType: 'qwen2',
+      attentionBias: 'inputs',
+    });
+    const read = (change: JsonConfig) => readLlamaConfig({ ...rest, ...change }, 'config.json', 'qwen2');
+    expect(read({ num_key_value_heads: null }).keyHeads).toBe(4);
+    expect(() => read({})).toThrow(/a divisor of num_attention_heads/);
+    expect(read({ num_key_value_heads: 4, use_sliding_window: true, sliding_window: null }).window).toBeUndefined();
+  });
+
   it.each([
     ['mistral', { window: { size: 5, layers: [0, 1] } }],
     ['mistral', {}],

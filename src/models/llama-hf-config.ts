@@ -39,9 +39,9 @@ export function modelTypeOf({
 /** Which layers see a window alone. */
 function readWindow(fields: ConfigFields, modelType: LlamaModelType, layers: number): LlamaConfig['window'] {
   const { window, fullLayers = 0 } = DEFAULTS[modelType];
-  // A Llama has none, and Mistral's null says so too.
+  // A Llama has none, and null says so too.
   if (window === undefined || fields.config.sliding_window === null) {
-    fields.unsupported('use_sliding_window', [false]);
+    if (window === undefined) fields.unsupported('use_sliding_window', [false]);
     refuseWindows(fields);
     return undefined;
   }
@@ -92,7 +92,9 @@ export function readLlamaConfig(config: JsonConfig, where: string, modelType: Ll
   const defaults = DEFAULTS[modelType];
   const width = fields.whole('hidden_size', [1, CONFIG_LIMITS.width]);
   const heads = fields.whole('num_attention_heads', [1, CONFIG_LIMITS.width]);
-  const keyHeads = fields.whole('num_key_value_heads', [1, CONFIG_LIMITS.width], defaults.keyHeads ?? heads);
+  // Null says: as many as heads. What an absent key says depends on the type.
+  const impliedKeyHeads = config.num_key_value_heads === null ? heads : (defaults.keyHeads ?? heads);
+  const keyHeads = fields.whole('num_key_value_heads', [1, CONFIG_LIMITS.width], impliedKeyHeads);
   if (heads % keyHeads !== 0) {
     throw fields.fault('num_key_value_heads', `a divisor of num_attention_heads, which is ${heads}`);
   }

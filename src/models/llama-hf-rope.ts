@@ -13,14 +13,14 @@ const MOST_FACTOR = 1e6;
 
 /**
  * The rotation's base and how it is stretched: `rope_theta` and `rope_scaling`, or in newer files `rope_parameters` with
- * both.
+ * both. Of a file that has the old and the new, the old ones count, as they do for the library.
  *
  * @param positions `max_position_embeddings`.
  * @throws {InputError} for a scheme that is not built, or a bad number.
  */
 export function readRotation(fields: ConfigFields, positions: number): Rotation {
   fields.unsupported('partial_rotary_factor', [1]);
-  const key = fields.get('rope_parameters') === undefined ? 'rope_scaling' : 'rope_parameters';
+  const key = isSaid(fields.get('rope_scaling')) ? 'rope_scaling' : 'rope_parameters';
   const nested = fields.get(key);
   const outerTheta = fields.positive('rope_theta', MOST_THETA, 10_000);
   if (nested === undefined) return { theta: outerTheta };
@@ -32,6 +32,11 @@ export function readRotation(fields: ConfigFields, positions: number): Rotation 
   const name = inner.get('rope_type') === undefined ? 'type' : 'rope_type';
   const scaling = readScaling(inner, name, positions);
   return scaling === undefined ? { theta } : { theta, scaling };
+}
+
+/** An empty object says nothing. */
+function isSaid(value: Json | undefined): boolean {
+  return value !== undefined && !(value !== null && typeof value === 'object' && Object.keys(value).length === 0);
 }
 
 function readScaling(inner: ConfigFields, key: string, positions: number): RopeScaling | undefined {

@@ -1,7 +1,7 @@
 import type { Activation } from '../nn/feed-forward.js';
 import type { Json } from '../util/json.js';
 import { activationName, readActivation } from './activation-names.js';
-import { ConfigFields, type JsonConfig } from './config-fields.js';
+import { ConfigFields, type JsonConfig, withOwnNames } from './config-fields.js';
 import { CONFIG_LIMITS } from './config-limits.js';
 import type { T5Config } from './t5.js';
 
@@ -14,8 +14,23 @@ const DEFAULTS = {
   mt5: { feedForward: 'gated-gelu', layers: 8, heads: 6, hidden: 1024 },
 } as const;
 
-/** `relu`, `gated-silu` …; the word `gated-gelu` stands for the tanh approximation. */
+const OWN_NAMES = {
+  hidden_size: 'd_model',
+  num_attention_heads: 'num_heads',
+  num_hidden_layers: 'num_layers',
+  head_dim: 'd_kv',
+} as const;
+
+/**
+ * `relu`, `gated-silu` …; the word `gated-gelu` stands for the tanh approximation. Files may name the activation once
+ * more, as `dense_act_fn`, and that name counts.
+ */
 function readFeedForward(fields: ConfigFields, fallback: string): { activation: Activation; gated: boolean } {
+  const { activation, gated } = readProjection(fields, fallback);
+  return { activation: readActivation(fields, 'dense_act_fn', activation), gated };
+}
+
+function readProjection(fields: ConfigFields, fallback: string): { activation: Activation; gated: boolean } {
   const key = 'feed_forward_proj';
   const name = fields.get(key) ?? fallback;
   if (typeof name !== 'string') throw fields.fault(key, 'a name, such as relu or gated-gelu');
@@ -41,7 +56,7 @@ function readScaledHead(fields: ConfigFields, modelType: T5Config['modelType']):
 
 /** As `readT5Config`, for both model types. */
 function readConfig(config: JsonConfig, where: string, modelType: T5Config['modelType']): T5Config {
-  const fields = new ConfigFields(config, where);
+  const fields = new ConfigFields(withOwnNames(config, OWN_NAMES), where);
   const defaults = DEFAULTS[modelType];
   const layers = fields.whole('num_layers', [1, CONFIG_LIMITS.layers], defaults.layers);
   const feedForward = readFeedForward(fields, defaults.feedForward);

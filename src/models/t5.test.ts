@@ -41,6 +41,15 @@ describe('the configuration', () => {
     expect(silu).toMatchObject({ activation: 'silu', gated: true });
   });
 
+  it('takes the second name of the activation, and the general names of sizes, where a file has them', () => {
+    const named = readT5Config({ ...FLAN, dense_act_fn: 'silu', is_gated_act: true }, 'config.json');
+    expect(named).toMatchObject({ activation: 'silu', gated: true });
+    expect(readT5Config({ ...FLAN, dense_act_fn: 'gelu_new' }, 'a')).toMatchObject({ activation: 'geluTanh' });
+    const general = { hidden_size: 24, num_attention_heads: 5, head_dim: 2, num_hidden_layers: 3 };
+    const read = readT5Config({ ...FIRST, ...general }, 'config.json');
+    expect(read).toMatchObject({ width: 24, heads: 5, headWidth: 2, layers: 3, decoderLayers: 3 });
+  });
+
   it('lets the weights say whether an unscaled head is tied, and a scaled one is always', () => {
     const head = new Set(['lm_head.weight']);
     const flan = readT5Config(FLAN, 'config.json');
