@@ -59,11 +59,34 @@ export function modelFrom(
 ): Module & { readonly config: unknown } {
   const { alias } = namingOf(architecture, config);
   const held = new Set([...source.shapes.keys()].map(alias));
-  const fitted = architecture.fitted?.(config, held) ?? config;
+  const fitted = withOwnHead(architecture, architecture.fitted?.(config, held) ?? config, source);
   const naming = namingOf(architecture, fitted);
   const places = architecture.names(fitted);
   checkWeights(source, places, naming);
   const model = architecture.create(fitted);
   fillWeights(model, source, places, naming, options);
   return model;
+}
+
+/**
+ * A configuration whose head is said to be the table of words, where the source holds a head with other numbers: that one
+ * counts, as it does for the library. (Trainers untie a head and leave the old `config.json`.)
+ */
+function withOwnHead(architecture: ArchitectureRecord, config: unknown, source: WeightSource): unknown {
+  if ((config as { readonly tiedHead?: boolean }).tiedHead !== true) return config;
+  const apart = { ...(config as object), tiedHead: false };
+  const places = architecture.names(config);
+  const table = places.find(({ path }) => path === 'embedding.weight')?.name;
+  const known = new Set(places.map(({ name }) => name));
+  const head = architecture.names(apart).find(({ name, shape }) => !known.has(name) && shape.length === 2)?.name;
+  const { alias } = namingOf(architecture, config);
+  const inFile = (wanted: string | undefined): string | undefined =>
+    [...source.shapes.keys()].find((name) => alias(name) === wanted);
+  const [tableName, headName] = [inFile(table), inFile(head)];
+  if (tableName === undefined || headName === undefined) return config;
+  if (source.shapes.get(tableName)!.join() !== source.shapes.get(headName)!.join()) return config;
+  const [left, right] = [source.readFloat32(tableName), source.readFloat32(headName)].map(
+    ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength),
+  ) as [Buffer, Buffer];
+  return left.equals(right) ? config : apart;
 }
