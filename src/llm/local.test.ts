@@ -3,7 +3,9 @@ import { callingModel, randomModel, type TestParts } from '../../test/bigram-mod
 import { sharedData } from '../../test/shared-data.js';
 import { cpu } from '../runtime/device.js';
 import type { ChatMessage } from '../tokenizer/chat-template.js';
+import { tokenizerFromJson } from '../tokenizer/file.js';
 import { readText } from '../util/files.js';
+import type { Json } from '../util/json.js';
 import { ChatFormat } from './chat-format.js';
 import { type ChatEvent, textOf } from './language-model.js';
 import { LocalModel } from './local.js';
@@ -175,10 +177,26 @@ describe('a conversation', () => {
 });
 
 describe('a text', () => {
-  it('is continued behind the token that begins a text', async () => {
+  it('is continued behind what its tokenizer puts before texts, and nothing else', async () => {
     const events = await collect(open(random).complete('a dog', { maxTokens: 6, logProbabilities: 1, seed: 2 }));
-    expect(ending(events).usage.promptTokens).toBe(1 + 5);
+    expect(ending(events).usage.promptTokens).toBe(5);
     expect(events.filter(({ type }) => type === 'token')).toHaveLength(ending(events).usage.completionTokens);
+    expect(ending(await collect(open(random).complete('', { maxTokens: 1 }))).usage.promptTokens).toBe(1);
+    const { bosId, specialTokens } = random.tokenizer;
+    const [bos] = [...specialTokens].find(([, id]) => id === bosId)!;
+    const json = random.tokenizer.toJson() as { [key: string]: Json };
+    const opening = {
+      ...json,
+      post_processor: {
+        type: 'TemplateProcessing',
+        single: [{ SpecialToken: { id: bos, type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+        special_tokens: { [bos]: { id: bos, ids: [bosId!], tokens: [bos] } },
+      },
+    };
+    const behind = open({ ...random, tokenizer: tokenizerFromJson(opening) });
+    expect(ending(await collect(behind.complete('a dog', { maxTokens: 1 }))).usage.promptTokens).toBe(6);
+    const spelled = behind.complete(`${bos}a dog`, { maxTokens: 1, allowSpecial: true });
+    expect(ending(await collect(spelled)).usage.promptTokens).toBe(6);
   });
 
   it('has the log-probabilities that it is generated with', async () => {

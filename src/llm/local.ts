@@ -209,13 +209,19 @@ export class LocalModel implements LanguageModel {
     this.scorer = undefined;
   }
 
+  /**
+   * The ids of a text to continue, with what the tokenizer puts around texts and nothing else: an opening token that the
+   * model has not seen there (GPT-2 has one for empty prompts alone) changes every answer.
+   */
   private promptIds(prompt: string, allowSpecial: boolean): number[] {
     const { bosId, eosId } = this.tokenizer;
-    const ids = Array.from(this.tokenizer.encode(prompt, { allowSpecial }));
-    // Documents follow each other with the closing token between them: behind it one begins.
-    const opening = ids.length > 0 ? bosId : (bosId ?? this.generation.bosId ?? eosId ?? this.generation.eosIds[0]);
-    if (opening !== undefined && ids[0] !== opening) ids.unshift(opening);
+    const ids = Array.from(this.tokenizer.encode(prompt, { allowSpecial, addSpecial: prompt !== '' }));
+    // A prompt that spells the opening token has it once.
+    if (bosId !== undefined && ids[0] === bosId && ids[1] === bosId) ids.shift();
     if (ids.length > 0) return ids;
+    // Documents follow each other with the closing token between them: behind it one begins.
+    const opening = bosId ?? this.generation.bosId ?? eosId ?? this.generation.eosIds[0];
+    if (opening !== undefined) return [opening];
     throw new InputError('the prompt is empty, and the model has no token that begins a text', {
       where: 'prompt',
       hint: 'Give it some text to continue.',
