@@ -33,7 +33,8 @@ const WAYS = [
 
 /**
  * Compares two tokenizers: the ids of hard texts, of the tokenizers' own special tokens written out and of `texts`, with and
- * without special tokens; the text of those ids; and which tokens open and close a text.
+ * without special tokens; the text of those ids; what each id stands for, since texts never hold them all; and which tokens
+ * open and close a text.
  */
 export function compareTokenizers(a: Tokenizer, b: Tokenizer, texts: readonly string[] = []): TokenizerComparison {
   const own = [...new Set([...a.specialTokens.keys(), ...b.specialTokens.keys()])];
@@ -59,11 +60,27 @@ export function compareTokenizers(a: Tokenizer, b: Tokenizer, texts: readonly st
       }
     }
   }
+  // One file may fill ids up that the other leaves empty: what both know counts.
+  for (let id = 0; id < Math.min(a.vocabularySize, b.vocabularySize); id++) {
+    const [left, right] = [bytesOf(a, id), bytesOf(b, id)];
+    if (left !== undefined && right !== undefined) hold('', `what id ${id} stands for`, left, right);
+  }
   const roleOf = (id: number | undefined): string => (id === undefined ? 'none' : `${id}`);
   hold('', 'the token that opens a text', roleOf(a.bosId), roleOf(b.bosId));
   hold('', 'the token that closes a text', roleOf(a.eosId), roleOf(b.eosId));
   hold('', 'special tokens', specials(a), specials(b));
   return { verdict: differing === 0 ? 'equal' : 'differs', texts: all.length, checks, differing, differences };
+}
+
+/** Readable where it is text, and different for different bytes. */
+function bytesOf(tokenizer: Tokenizer, id: number): string | undefined {
+  try {
+    const bytes = Buffer.from(tokenizer.tokenBytes(id));
+    const text = bytes.toString('utf8');
+    return Buffer.from(text).equals(bytes) ? text : `bytes ${bytes.toString('hex')}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function specials({ specialTokens }: Tokenizer): string {

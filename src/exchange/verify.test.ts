@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { characterTokenizer } from '../../test/bigram-model.js';
 import { DEFAULT_CHAT_TEMPLATE } from '../tokenizer/chat-template.js';
+import { tokenizerFromJson } from '../tokenizer/file.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Candidate } from './candidate.js';
 import { verify } from './verify.js';
@@ -65,6 +66,20 @@ describe('two models held against each other', () => {
     expect(found.tokenizer.texts).toBeGreaterThanOrEqual(HARD_TEXTS.length);
     expect(found.chat).toMatchObject({ verdict: 'equal', differences: [] });
     expect(verificationText(found)).toContain('EQUAL');
+  });
+
+  it('differ where two ids are exchanged that no text of the comparison holds', async () => {
+    const json = tokenizer.toJson() as { model: { vocab: { [piece: string]: number } } };
+    const exchanged = structuredClone(json);
+    const used = new Set(HARD_TEXTS.flatMap((text) => [...tokenizer.encode(text)]));
+    const { specialTokens } = tokenizer;
+    const rare = Object.entries(json.model.vocab).filter(([piece, id]) => !used.has(id) && !specialTokens.has(piece));
+    const [[first, firstId], [second, secondId]] = rare.slice(-2) as [[string, number], [string, number]];
+    Object.assign(exchanged.model.vocab, { [first]: secondId, [second]: firstId });
+    const roles = { bos: '<|endoftext|>', eos: '<|end|>', pad: '<|endoftext|>' };
+    const other = candidate({ tokenizer: tokenizerFromJson(exchanged as never, roles) });
+    const { verdict, differing } = (await verify(candidate(), other, { tokens: 0 })).tokenizer;
+    expect({ verdict, differing }).toEqual({ verdict: 'differs', differing: 2 });
   });
 
   it('may differ as far as float32 rounds, and not further', async () => {
