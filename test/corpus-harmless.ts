@@ -7,6 +7,7 @@ export const HARMLESS: Readonly<Record<string, readonly string[]>> = {
     'shape-of-rank-5000',
     'shape-times-zero',
   ],
+  weights: ['index-lone-surrogate-key'],
   gguf: ['tensor-size-times-zero'],
   'gguf-model': ['types-unknown'],
   'tokenizer-json': [

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allCases } from '../scripts/corpus/all-cases.js';
-import { AthanorError } from '../src/util/errors.js';
 import { corpusOf } from './corpus-files.js';
 import { HARMLESS, STOPPED_BY_THE_CLOCK } from './corpus-harmless.js';
-import { place, READERS, type Reader } from './readers.js';
+import { faultOf, outcomeOf } from './outcome.js';
+import { place, READERS } from './readers.js';
 
 const root = fs.realpathSync(fs.mkdtempSync(path.join(tmpdir(), 'athanor-corpus-')));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
@@ -16,7 +16,6 @@ afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 const MOST_SECONDS = 1;
 /** Growth of the process's peak over the whole corpus; most of it is garbage that nobody needed to collect. */
 const MOST_MEMORY = 400e6;
-const LONGEST_MESSAGE = 10_000;
 const LEAST_CASES = 40;
 
 /** Paths that were opened or listed for reading, and those that were written. */
@@ -74,31 +73,6 @@ function contentOf(folder: string): string {
   return hash.digest('hex');
 }
 
-/** What a reader makes of files; undefined if it takes them. */
-async function outcome(reader: Reader, target: string): Promise<{ error: unknown; seconds: number }> {
-  const start = performance.now();
-  let error: unknown;
-  try {
-    await reader.read(target);
-  } catch (thrown) {
-    error = thrown;
-  }
-  return { error, seconds: (performance.now() - start) / 1000 };
-}
-
-/** What is wrong with an outcome: nothing, where the error is one that a user can read. */
-function faultOf(error: unknown, target: string): string | undefined {
-  if (!(error instanceof AthanorError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const { message } = error;
-  if (message.length > LONGEST_MESSAGE) return `a message of ${message.length} characters`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
-  if (/[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]/.test(message))
-    return `control characters in: ${JSON.stringify(message)}`;
-  if (/^ {4}at /m.test(message)) return `a stack trace in: ${message}`;
-  const isNamed = message.includes(path.basename(target)) || /chat template|^the tokenizer|^normalizer/.test(message);
-  return isNamed ? undefined : `the file is not named in: ${message}`;
-}
-
 describe.each(Object.entries(READERS))('the reader of %s', (name, reader) => {
   const cases = corpusOf(name, reader);
   const harmless = HARMLESS[name] ?? [];
@@ -114,11 +88,11 @@ describe.each(Object.entries(READERS))('the reader of %s', (name, reader) => {
       read.length = 0;
       written.length = 0;
       isWatching = true;
-      let { error, seconds } = await outcome(reader, target);
+      let { error, seconds } = await outcomeOf(reader, target);
       // A busy machine: the time that it takes is the least of three.
       const most = STOPPED_BY_THE_CLOCK.includes(`${name}/${damage}`) ? 10 : MOST_SECONDS;
       for (let i = 0; i < 2 && seconds > most; i++)
-        seconds = Math.min(seconds, (await outcome(reader, target)).seconds);
+        seconds = Math.min(seconds, (await outcomeOf(reader, target)).seconds);
       isWatching = false;
       if (seconds > most) faults.push(`${damage}: took ${seconds.toFixed(1)} s`);
       if (error === undefined) taken.push(damage);

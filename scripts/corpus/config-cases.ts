@@ -16,7 +16,7 @@ export const LLAMA: JsonObject = {
   bos_token_id: 1,
   eos_token_id: [2, 3],
 };
-const QWEN2: JsonObject = {
+export const QWEN2: JsonObject = {
   ...withoutRope(LLAMA),
   model_type: 'qwen2',
   use_sliding_window: true,
@@ -24,7 +24,7 @@ const QWEN2: JsonObject = {
   max_window_layers: 1,
   layer_types: ['full_attention', 'sliding_attention'],
 };
-const GPT2: JsonObject = {
+export const GPT2: JsonObject = {
   model_type: 'gpt2',
   vocab_size: 53,
   n_embd: 12,
@@ -33,7 +33,7 @@ const GPT2: JsonObject = {
   n_positions: 20,
   n_inner: null,
 };
-const BERT: JsonObject = {
+export const BERT: JsonObject = {
   architectures: ['BertForSequenceClassification'],
   model_type: 'bert',
   vocab_size: 53,
@@ -45,7 +45,7 @@ const BERT: JsonObject = {
   id2label: { 0: 'no', 1: 'yes' },
   hidden_act: 'gelu',
 };
-const T5: JsonObject = {
+export const T5: JsonObject = {
   model_type: 't5',
   vocab_size: 53,
   d_model: 16,
@@ -152,7 +152,7 @@ export function configCases(): Cases {
   };
 }
 
-const GENERATION: JsonObject = {
+export const GENERATION: JsonObject = {
   bos_token_id: 1,
   eos_token_id: [2, 3],
   pad_token_id: 0,

@@ -3,11 +3,11 @@ import type { Files } from '../../test/readers.js';
 import { brokenJson, type Cases, inFolder, type JsonObject, withValue, wrongValues } from './damages.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
-const CHECKSUMS: JsonObject = {
+export const CHECKSUMS: JsonObject = {
   format: 'athanor-checksums-1',
   files: { 'a.txt': { bytes: 5, sha256: sha('athan') }, 'b.txt': { bytes: 0, sha256: sha('') } },
 };
-const SAVED: Files = { 'a.txt': 'athan', 'b.txt': '' };
+export const SAVED: Files = { 'a.txt': 'athan', 'b.txt': '' };
 
 export function checksumCases(): Cases {
   const listed = (name: string): Files => ({
@@ -53,7 +53,7 @@ const POOLING: JsonObject = {
   pooling_mode_cls_token: false,
 };
 const LIMITS: JsonObject = { max_seq_length: 128, do_lower_case: false };
-const SENTENCES: Files = {
+export const SENTENCES: Files = {
   'modules.json': JSON.stringify(MODULES),
   '1_Pooling/config.json': JSON.stringify(POOLING),
   'sentence_bert_config.json': JSON.stringify(LIMITS),
@@ -122,7 +122,7 @@ export function poolingCases(): Cases {
   };
 }
 
-const RUN: JsonObject = {
+export const RUN: JsonObject = {
   command: 'pretrain',
   recipe: { seed: 1 },
   state: 'finished',

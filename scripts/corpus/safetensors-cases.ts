@@ -1,10 +1,20 @@
-import { brokenJson, type Cases, concatenated, cuts, inFolder, nestedLists, wrongValues } from './damages.js';
+import type { Files } from '../../test/readers.js';
+import {
+  brokenJson,
+  type Cases,
+  concatenated,
+  cuts,
+  inFolder,
+  type JsonObject,
+  nestedLists,
+  wrongValues,
+} from './damages.js';
 
 const DATA = Uint8Array.from({ length: 32 }, (_, i) => i);
 const SEED = {
   a: { dtype: 'F32', shape: [2, 2], data_offsets: [0, 16] },
   b: { dtype: 'F16', shape: [4], data_offsets: [16, 24] },
-  c: { dtype: 'I64', shape: [], data_offsets: [24, 32] },
+  c: { dtype: 'F64', shape: [], data_offsets: [24, 32] },
 };
 
 function length(bytes: bigint): Uint8Array {
@@ -94,13 +104,13 @@ const WRONG_VALUES = {
   a: ['null', 'is-a-number', 'is-a-list', 'speaks-to-javascript'],
 } as const;
 
-const INDEX = {
+export const INDEX: JsonObject = {
   metadata: { total_size: 64 },
   weight_map: { a: 'one.safetensors', b: 'one.safetensors', c: 'one.safetensors', d: 'two.safetensors' },
 };
 const TWO = file('{"d":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}', new Uint8Array(4));
 const NAME = 'model.safetensors.index.json';
-const SHARDS = { 'one.safetensors': GOOD, 'two.safetensors': TWO };
+export const SHARDS: Files = { 'one.safetensors': GOOD, 'two.safetensors': TWO };
 
 /** Folders with an index of shards, or with weights of other kinds. */
 export function weightCases(): Cases {

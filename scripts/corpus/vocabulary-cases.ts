@@ -1,12 +1,12 @@
 import { BYTE_TO_CHARACTER } from '../../src/tokenizer/byte-alphabet.js';
 import { brokenJson, type Cases, inFolder, type JsonObject, withValue, wrongValues } from './damages.js';
 
-const WORDS = '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n';
-const BYTES: JsonObject = Object.fromEntries(
+export const WORDS: string = '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n';
+export const BYTES: JsonObject = Object.fromEntries(
   [...BYTE_TO_CHARACTER, 'ab', '<|endoftext|>'].map((token, id) => [token, id]),
 );
-const MERGES = '#version: 0.2\na b\n';
-const CONFIG: JsonObject = {
+export const MERGES: string = '#version: 0.2\na b\n';
+export const CONFIG: JsonObject = {
   tokenizer_class: 'BertTokenizer',
   do_lower_case: true,
   unk_token: '[UNK]',
