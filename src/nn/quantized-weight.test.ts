@@ -39,6 +39,16 @@ describe('quantizeWeight', () => {
     expect([...dequantizeWeight(quantizeWeight('w', values, [1, 32], 4))]).toEqual([...values]);
   });
 
+  it.each([4, 8] as const)('makes no number of what is none: %i bits', (bits) => {
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const values = draw(64);
+      values[7] = bad;
+      const back = dequantizeWeight(quantizeWeight('w', values, [1, 64], bits));
+      expect(back.subarray(0, 32).some(Number.isFinite)).toBe(false);
+      expect(back.subarray(32).every(Number.isFinite)).toBe(true);
+    }
+  });
+
   it('refuses arrays that do not fit', () => {
     const make = (): QuantizedWeight =>
       new QuantizedWeight('w', [2, 48], { bits: 4, block: 32 }, new Uint8Array(48), new Float32Array(3));

@@ -79,7 +79,9 @@ export function quantizeWeight(
 function packFour(values: Float32Array, start: number, packed: Uint8Array): number {
   let extreme = 0;
   for (let i = start; i < start + QUANTIZED_BLOCK; i++) {
-    if (Math.abs(values[i]!) > Math.abs(extreme)) extreme = values[i]!;
+    // What is not a number is the extreme, so that it stays visible and does not become one.
+    if (Number.isNaN(extreme)) break;
+    if (!(Math.abs(values[i]!) <= Math.abs(extreme))) extreme = values[i]!;
   }
   const scale = extreme / -8;
   const inverse = scale === 0 ? 0 : 1 / scale;
