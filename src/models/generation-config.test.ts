@@ -20,6 +20,11 @@ describe('the generation configuration', () => {
     expect(read({ do_sample: false, temperature: 0.6 })).toEqual({ eosIds: [], temperature: 0 });
   });
 
+  it('takes -1 for a token that there is not, and for no limit', () => {
+    expect(read({ bos_token_id: -1, eos_token_id: -1, pad_token_id: -1 })).toEqual({ eosIds: [] });
+    expect(read({ do_sample: true, top_k: -1 })).toEqual({ eosIds: [], topK: 0 });
+  });
+
   it.each<[{ [key: string]: Json }, RegExp]>([
     [{ eos_token_id: 'end' }, /generation_config\.json: eos_token_id[\s\S]*a list of them[\s\S]*"end"/],
     [{ eos_token_id: [1, -2] }, /eos_token_id/],

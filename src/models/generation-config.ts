@@ -21,6 +21,9 @@ export interface GenerationConfig {
 
 const MAX_ID = 2 ** 31 - 1;
 
+/** Some files write this for a token that there is not (the first Llamas' filling token), and for no limit of `top_k`. */
+const NONE = -1;
+
 /**
  * What a `generation_config.json` says; of a `config.json` too, where older models keep the same keys.
  *
@@ -29,7 +32,7 @@ const MAX_ID = 2 ** 31 - 1;
  */
 export function readGenerationConfig(config: JsonConfig, where: string): GenerationConfig {
   const fields = new ConfigFields(config, where);
-  const isSet = (key: string): boolean => fields.get(key) !== undefined;
+  const isSet = (key: string): boolean => fields.get(key) !== undefined && fields.get(key) !== NONE;
   const id = (key: string): number => fields.whole(key, [0, MAX_ID]);
   const read: { -readonly [K in keyof GenerationConfig]: GenerationConfig[K] } = { eosIds: readIds(fields) };
   if (isSet('bos_token_id')) read.bosId = id('bos_token_id');
@@ -46,7 +49,8 @@ function readSampling(fields: ConfigFields): Partial<GenerationConfig> {
   if (fields.get('temperature') !== undefined) {
     read.temperature = fields.get('temperature') === 0 ? 0 : fields.positive('temperature', 1e6);
   }
-  if (fields.get('top_k') !== undefined) read.topK = fields.whole('top_k', [0, MAX_ID]);
+  if (fields.get('top_k') === NONE) read.topK = 0;
+  else if (fields.get('top_k') !== undefined) read.topK = fields.whole('top_k', [0, MAX_ID]);
   if (fields.get('top_p') !== undefined) read.topP = fields.positive('top_p', 1);
   if (fields.get('min_p') !== undefined) read.minP = fields.get('min_p') === 0 ? 0 : fields.positive('min_p', 1);
   return read;
@@ -55,7 +59,7 @@ function readSampling(fields: ConfigFields): Partial<GenerationConfig> {
 /** One id or a list of them. */
 function readIds(fields: ConfigFields): number[] {
   const value = fields.get('eos_token_id');
-  if (value === undefined) return [];
+  if (value === undefined || value === NONE) return [];
   const ids = Array.isArray(value) ? value : [value];
   if (ids.length <= 1024 && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) return ids as number[];
   throw fields.fault('eos_token_id', 'a token id, or a list of them');
