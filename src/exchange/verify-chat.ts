@@ -46,11 +46,11 @@ export function compareChats(a: Candidate, b: Candidate): ChatComparison | undef
 /** A conversation by a model's template. A template may refuse one; then both must. */
 function written(
   { tokenizer, chatTemplate }: Candidate,
-  { messages, tools }: Conversation,
+  { messages, tools, isWhole = false }: Conversation,
   what: 'text' | 'ids',
 ): string {
   const options = {
-    addGenerationPrompt: true,
+    addGenerationPrompt: !isWhole,
     bosToken: tokenText(tokenizer, tokenizer.bosId),
     eosToken: tokenText(tokenizer, tokenizer.eosId),
     tools,

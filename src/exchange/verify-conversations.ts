@@ -6,6 +6,8 @@ export interface Conversation {
   readonly name: string;
   readonly messages: readonly ChatMessage[];
   readonly tools?: readonly Json[];
+  /** It is a whole chat, as models are trained on; default: an answer is asked for. */
+  readonly isWhole?: boolean;
 }
 
 const WEATHER: Json = {
@@ -37,6 +39,14 @@ export const CONVERSATIONS: readonly Conversation[] = [
       { role: 'assistant', content: '  Eight.\n' },
       { role: 'user', content: 'Thanks 👍🏽 {{ not }} {% a template %}' },
     ],
+  },
+  {
+    name: 'a whole chat',
+    messages: [
+      { role: 'user', content: 'What is two and two?' },
+      { role: 'assistant', content: 'Four.' },
+    ],
+    isWhole: true,
   },
   {
     name: 'special tokens in a message',

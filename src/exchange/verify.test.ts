@@ -147,6 +147,11 @@ describe('two models held against each other', () => {
     const found = await verify(candidate(), other, { tokens: 0 });
     expect(found.chat!.verdict).toBe('differs');
     expect(found.chat!.differences.map(({ what }) => what)).toContain('ids');
+    const ended = candidate({
+      chatTemplate: `${DEFAULT_CHAT_TEMPLATE}{% if not add_generation_prompt %} {% endif %}`,
+    });
+    const { differences } = (await verify(candidate(), ended, { tokens: 0 })).chat!;
+    expect(new Set(differences.map(({ conversation }) => conversation))).toEqual(new Set(['a whole chat']));
     const lost = await verify(candidate(), candidate({ chatTemplate: undefined }), { tokens: 0 });
     expect(lost.chat!.verdict).toBe('differs');
     const neither = candidate({ chatTemplate: undefined });
