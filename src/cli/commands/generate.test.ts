@@ -59,7 +59,7 @@ describe('athanor generate', () => {
       .map((line) => JSON.parse(line));
     expect(records.map(({ type }) => type)).toEqual(['token', 'token', 'token', 'text', 'token', 'text', 'end']);
     expect(records[0].top).toEqual([{ id: records[0].id, text: '\ufffd', logProbability: records[0].logProbability }]);
-    expect(records.at(-1)).toMatchObject({ finish: 'stop', usage: { promptTokens: 2, completionTokens: 4 } });
+    expect(records.at(-1)).toMatchObject({ finish: 'stop', usage: { promptTokens: 1, completionTokens: 4 } });
     out = '';
     expect(await generate('--prompt', 'A', '--logprobs')).toBe(0);
     expect(out).toBe('中B\n');
