@@ -65,11 +65,25 @@ function discard(temporary: string): void {
   }
 }
 
+/**
+ * Makes a folder and those around it. Node's own way never comes back where the system refuses folders with ENOENT, as
+ * it does under /proc.
+ */
+function makeFolder(folder: string): void {
+  const around = path.dirname(folder);
+  if (around !== folder && !fs.existsSync(around)) makeFolder(around);
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
+
 /** Writes a file so that a reader sees the old content or the new one, never a part: temporary file, sync, rename. */
 export function writeFileAtomic(file: string, content: string | Uint8Array): void {
   const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     fs.writeFileSync(temporary, content);
     sync(temporary);
     fs.renameSync(temporary, file);
@@ -90,7 +104,7 @@ export async function writeFolderAtomic(
 ): Promise<void> {
   const temporary = `${folder}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    fs.mkdirSync(temporary, { recursive: true });
+    makeFolder(temporary);
     await fill(temporary);
     for (const entry of fs.readdirSync(temporary, { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) sync(path.join(entry.parentPath, entry.name));
