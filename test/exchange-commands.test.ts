@@ -290,6 +290,14 @@ describe('what cannot be done', () => {
     expect(await fault('export', at('nowhere'), '--format', 'onnx', ...to)).toContain('no such file or folder');
     expect(await fault('import', at('nowhere.gguf'), ...to)).toContain('no such file or folder');
     expect(await fault('export', at('llama'), '--format', 'onnx', '--shard', 'much', ...to)).toContain('Not a size');
+    const gguf = ['export', at('llama'), '--format', 'gguf', ...to];
+    expect(await fault(...gguf, '--shard', '1MB')).toMatch(/--shard: gguf knows no such option[\s\S]*safetensors/);
+    expect(await fault(...gguf, '--no-cache')).toMatch(/--no-cache: gguf knows no such option[\s\S]*onnx/);
+    expect(await fault(...gguf, '--type', '')).toContain('Name one, or several');
+    for (const type of ['q8_0', 'f32,q4']) {
+      const message = await fault('verify', at('llama'), at('other'), '--type', type);
+      expect(message).toContain('Allowed choices are f32, f16, int8, q4.');
+    }
     expect(await fault('verify', at('llama'), at('bert'))).toContain('two kinds of models');
     expect(await fault('verify', at('llama'), at('bert'), '--type', 'q4')).toContain('neither model is an ONNX export');
     expect(await fault('embed', at('llama'), '--text', 'a')).toContain('gives no vectors');

@@ -65,7 +65,9 @@ export function exportTypes(list: string, format: ExportFormat): ExportType[] {
       hint:
         elsewhere.length > 0
           ? `${type} is a type of ${elsewhere.join(' and ')}.`
-          : `Did you mean ${nearestName(name, offered)}?`,
+          : name === ''
+            ? 'Name one, or several with commas between them.'
+            : `Did you mean ${nearestName(name, offered)}?`,
     });
   });
   const unique = [...new Set(types)];

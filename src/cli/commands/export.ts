@@ -1,10 +1,18 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Exported, exportModel, verifyExport } from '../../exchange/export.js';
-import { defaultType, EXPORT_FORMATS, EXPORT_TYPES, exportFormat, exportTypes } from '../../exchange/export-types.js';
+import {
+  defaultType,
+  EXPORT_FORMATS,
+  EXPORT_TYPES,
+  type ExportFormat,
+  exportFormat,
+  exportTypes,
+} from '../../exchange/export-types.js';
 import { storedPrecision } from '../../exchange/precision.js';
 import type { Verification } from '../../exchange/verify.js';
 import { loadAnyModel } from '../../models/load.js';
 import { placeName } from '../../models/place.js';
+import { InputError } from '../../util/errors.js';
 import { formatBytes, formatDuration } from '../../util/units.js';
 import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
 import { addExamples, jsonOption, wholeNumber } from '../options.js';
@@ -62,6 +70,7 @@ export function configure(command: Command): void {
 /** Exports a model and verifies what was written. */
 export async function run(place: string, flags: ExportFlags): Promise<void> {
   const format = exportFormat(flags.format);
+  refuseStray(flags, format);
   const asked = flags.type === undefined ? undefined : exportTypes(flags.type, format);
   const texts = flags.text === undefined ? [] : linesOf(flags.text);
   const begin = performance.now();
@@ -94,6 +103,16 @@ export async function run(place: string, flags: ExportFlags): Promise<void> {
     line.stop();
   }
   failOnDifference(verifications);
+}
+
+/** @throws {InputError} for an option that the format has no use for: what was asked for would not happen. */
+function refuseStray({ shard, cache }: ExportFlags, format: ExportFormat): void {
+  const stray = [
+    { option: '--shard', isGiven: shard !== undefined, of: 'safetensors' },
+    { option: '--no-cache', isGiven: !cache, of: 'onnx' },
+  ].find(({ isGiven, of }) => isGiven && of !== format);
+  if (stray === undefined) return;
+  throw new InputError(`${format} knows no such option`, { where: stray.option, expected: `--format ${stray.of}` });
 }
 
 /** Says what was written. */

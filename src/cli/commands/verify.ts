@@ -4,7 +4,7 @@ import { isOnnxExport, type OpenedCandidate, openCandidate } from '../../exchang
 import { verify } from '../../exchange/verify.js';
 import { coarser } from '../../exchange/verify-verdict.js';
 import { cpu } from '../../runtime/device.js';
-import { InputError, messageOf } from '../../util/errors.js';
+import { InputError } from '../../util/errors.js';
 import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
 import { addExamples, jsonOption, wholeNumber } from '../options.js';
 import { failOnDifference, linesOf, printVerification, stepLine } from '../verification.js';
@@ -22,11 +22,12 @@ const ONNX_TYPES: Readonly<Record<string, OnnxType>> = { f32: 'fp32', f16: 'fp16
 
 function onnxType(text: string): OnnxType {
   try {
-    const [type] = exportTypes(text, 'onnx');
-    return ONNX_TYPES[type!]!;
-  } catch (error) {
-    throw new InvalidArgumentError(messageOf(error).replaceAll('\n', ' '));
+    const types = exportTypes(text, 'onnx');
+    if (types.length === 1) return ONNX_TYPES[types[0]!]!;
+  } catch {
+    // Said below, in the words of the command line.
   }
+  throw new InvalidArgumentError(`Allowed choices are ${Object.keys(ONNX_TYPES).join(', ')}.`);
 }
 
 /** Declares `athanor verify`. */
