@@ -24,14 +24,14 @@ export function storedPrecision(place: string, { folder }: LoadedModel<AnyModel>
   const isFile = fs.statSync(place, { throwIfNoEntry: false })?.isFile() === true;
   const names = isFile ? [place] : fs.readdirSync(folder).map((name) => path.join(folder, name));
   const weights = names.filter((name) => /^model.*\.safetensors$/.test(path.basename(name)));
-  const files = weights.length > 0 ? weights : names.filter((name) => name.endsWith('.gguf'));
+  const files = weights.length > 0 ? weights : names.filter((name) => /\.gguf$/i.test(name));
   return files
     .flatMap(typesOf)
     .reduce<Precision>((found, type) => coarser(found, OF_TYPE[type] ?? 'float32'), 'float32');
 }
 
 function typesOf(file: string): string[] {
-  if (file.endsWith('.gguf')) {
+  if (/\.gguf$/i.test(file)) {
     const opened = GgufFile.open(file);
     opened.close();
     return [...opened.tensors.values()].map(({ type }) => type);

@@ -51,6 +51,9 @@ export class WeightFiles implements WeightSource {
   }
 }
 
+/** A folder that the Hub's tools filled. */
+const HUB_SNAPSHOT = /[\\/]snapshots[\\/][0-9a-f]{40}[\\/]?$/;
+
 function weightFileNames(folder: string): string[] {
   if (fs.existsSync(path.join(folder, SINGLE))) return [SINGLE];
   const index = path.join(folder, INDEX);
@@ -60,6 +63,11 @@ function weightFileNames(folder: string): string[] {
       where: folder,
       expected: `${SINGLE}, or ${INDEX} and the files that it lists`,
       got: fs.readdirSync(folder).sort().slice(0, 12).join(', '),
+      ...(HUB_SNAPSHOT.test(folder)
+        ? {
+            hint: 'The repository on the Hub has none, or others that are not fetched: pytorch_model.bin is a program. Look for a revision with safetensors: hf:owner/name@refs/pr/1 is often one.',
+          }
+        : {}),
     });
   }
   const map = readJsonObject(index).weight_map;

@@ -227,14 +227,27 @@ describe("loadModel of other tools' folders", () => {
 
   it('says what is missing', async () => {
     await expect(loadModel(path.join(folder, 'absent'))).rejects.toThrow(
-      /no such file or folder[\s\S]*a folder: a model/,
+      /no such file or folder[\s\S]*a folder with a model/,
     );
+    for (const place of ['no-such/tiny', 'https://huggingface.co/no-such/tiny']) {
+      await expect(loadModel(place)).rejects.toThrow(/no such file or folder[\s\S]*hf:no-such\/tiny$/);
+    }
+    fs.writeFileSync(path.join(folder, 'blob'), 'GGUF');
+    await expect(loadModel(path.join(folder, 'blob'))).rejects.toThrow(/this is a file[\s\S]*ends in \.gguf/);
+    fs.renameSync(path.join(folder, 'blob'), path.join(folder, 'BLOB.GGUF'));
+    await expect(loadModel(path.join(folder, 'BLOB.GGUF'))).rejects.toThrow('not a valid GGUF file');
+    fs.rmSync(path.join(folder, 'BLOB.GGUF'));
     await expect(loadModel(folder)).rejects.toThrow(/there is no model here[\s\S]*config\.json[\s\S]*an empty folder/);
     fs.writeFileSync(path.join(folder, 'notes.bin'), 'not a model, but long enough for a header of one');
     await expect(loadModel(folder)).rejects.toThrow(/there is no model here[\s\S]*got: +notes\.bin/);
     await writeForeign(folder);
     fs.rmSync(path.join(folder, 'model.safetensors'));
     await expect(loadModel(folder)).rejects.toThrow(/there are no weights[\s\S]*model\.safetensors/);
+    const snapshot = path.join(folder, 'snapshots', 'c0ffee'.padEnd(40, '0'));
+    fs.mkdirSync(snapshot, { recursive: true });
+    for (const name of ['config.json', 'tokenizer.json'])
+      fs.copyFileSync(path.join(folder, name), path.join(snapshot, name));
+    await expect(loadModel(snapshot)).rejects.toThrow(/there are no weights[\s\S]*refs\/pr\/1/);
     fs.rmSync(path.join(folder, 'tokenizer.json'));
     await expect(loadModel(folder)).rejects.toThrow(/no tokenizer/);
     fs.writeFileSync(path.join(folder, 'config.json'), '{');

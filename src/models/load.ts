@@ -73,7 +73,7 @@ export function isDecoder(loaded: LoadedModel<AnyModel>): loaded is LoadedModel<
  */
 export async function loadAnyModel(source: string, options: LoadOptions = {}): Promise<LoadedModel<AnyModel>> {
   const place = await localPlace(source, options);
-  if (place.endsWith('.gguf') && !isFolder(place)) return loadGguf(place, options);
+  if (/\.gguf$/i.test(place) && !isFolder(place)) return loadGguf(place, options);
   const names = filesIn(place);
   if (names.includes('config.json')) return loadFolder(place, true, options);
   const finished = path.join(place, 'model');
@@ -89,7 +89,7 @@ export async function loadAnyModel(source: string, options: LoadOptions = {}): P
   }
   const binary = names.find((name) => name.endsWith('.bin') && llama2cConfig(path.join(place, name)) !== undefined);
   if (binary !== undefined) return loadLlama2c(place, binary, names);
-  const [gguf, ...others] = names.filter((name) => name.endsWith('.gguf'));
+  const [gguf, ...others] = names.filter((name) => /\.gguf$/i.test(name));
   if (gguf !== undefined && others.length === 0) return loadGguf(path.join(place, gguf), options);
   throw new InputError('there is no model here', {
     where: place,
@@ -109,12 +109,20 @@ function filesIn(place: string): string[] {
   try {
     return fs.readdirSync(place).sort();
   } catch (error) {
-    throw new InputError(`cannot open the model: ${fileErrorReason(error)}`, {
+    const hub = hubNameOf(place);
+    const isFile = (error as NodeJS.ErrnoException).code === 'ENOTDIR' && fs.existsSync(place);
+    throw new InputError(`cannot open the model: ${isFile ? 'this is a file' : fileErrorReason(error)}`, {
       where: place,
-      expected: 'a folder: a model in Hugging Face layout, a run, or a model of llama2.c',
+      expected: 'a run, a folder with a model, a file that ends in .gguf, or hf:owner/name',
+      ...(hub === undefined || isFile ? {} : { hint: `A model of the Hugging Face Hub is named hf:${hub}` }),
       cause: error,
     });
   }
+}
+
+/** The repository that a place that is not here may mean: `owner/name`, or its page. */
+function hubNameOf(place: string): string | undefined {
+  return /^(?:(?:https?:\/\/)?(?:www\.)?huggingface\.co\/)?([\w-][\w.-]*\/[\w-][\w.-]*)\/?$/.exec(place)?.[1];
 }
 
 /**
