@@ -67,7 +67,11 @@ export async function benchQuantized(options: QuantizedBenchOptions): Promise<Qu
     );
     const ids = Array.from(tokenizer.encode(text)).slice(0, tokens);
     if (ids.length < 2)
-      throw new InputError('too little text to measure on', { where: place, got: `${ids.length} tokens` });
+      throw new InputError('too little text to measure on', {
+        where: 'text',
+        expected: 'at least 2 tokens',
+        got: `${ids.length}`,
+      });
     const length = Math.min(STRETCH, model.config.positions);
     const opening = tokenizer.bosId ?? tokenizer.eosId;
     const scorer = new TokenScorer(model, device);
