@@ -9,7 +9,7 @@ import type { Candidate } from './candidate.js';
 import { candidateOf } from './model-candidate.js';
 import { openOnnxExport } from './onnx-candidate.js';
 import { ONNX_SUFFIXES, type OnnxDtype } from './onnx-export.js';
-import { storedPrecision } from './precision.js';
+import { precisionOf, type StoredModel, storedTypes } from './precision.js';
 import type { Precision } from './verify-verdict.js';
 
 export interface OpenCandidateOptions extends PlaceOptions {
@@ -19,9 +19,8 @@ export interface OpenCandidateOptions extends PlaceOptions {
 }
 
 /** A model from its files, to be held against another. */
-export interface OpenedCandidate {
+export interface OpenedCandidate extends StoredModel {
   readonly candidate: Candidate;
-  readonly precision: Precision;
   /** Undefined for an ONNX export. */
   readonly generation: GenerationConfig | undefined;
 }
@@ -48,11 +47,13 @@ export async function openCandidate(place: string, options: OpenCandidateOptions
       ...(device === undefined ? {} : { device }),
       ...(chosen === undefined ? {} : { dtype: chosen }),
     });
-    return { candidate, precision: chosen === undefined ? 'float32' : ONNX_PRECISIONS[chosen], generation: undefined };
+    const precision = chosen === undefined ? 'float32' : ONNX_PRECISIONS[chosen];
+    return { candidate, precision, types: [], generation: undefined };
   }
   const loaded = await loadAnyModel(local);
   const candidate = candidateOf(loaded, { device: device ?? deviceFor(loaded.model), name: placeName(place) });
-  return { candidate, precision: storedPrecision(local, loaded), generation: loaded.generation };
+  const types = storedTypes(local, loaded);
+  return { candidate, precision: precisionOf(types), types, generation: loaded.generation };
 }
 
 /** Weights below which operations are too short to be shared by threads. */

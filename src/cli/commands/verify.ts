@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { exportTypes } from '../../exchange/export-types.js';
 import { isOnnxExport, type OpenedCandidate, openCandidate } from '../../exchange/open-candidate.js';
+import { precisionBetween } from '../../exchange/precision.js';
 import { verify } from '../../exchange/verify.js';
-import { coarser } from '../../exchange/verify-verdict.js';
 import { cpu } from '../../runtime/device.js';
 import { InputError } from '../../util/errors.js';
 import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
@@ -67,7 +67,7 @@ export async function run(a: string, b: string, flags: VerifyFlags): Promise<voi
     const verification = await verify(first.candidate, second.candidate, {
       texts,
       tokens: flags.tokens,
-      precision: coarser(first.precision, second.precision),
+      precision: precisionBetween(first, second),
       decoderStartId: first.generation?.decoderStartId ?? second.generation?.decoderStartId,
       onStep: line.onStep,
     });
