@@ -232,6 +232,7 @@ describe("loadModel of other tools' folders", () => {
     for (const place of ['no-such/tiny', 'https://huggingface.co/no-such/tiny']) {
       await expect(loadModel(place)).rejects.toThrow(/no such file or folder[\s\S]*hf:no-such\/tiny$/);
     }
+    await expect(loadModel('src/no-such-run')).rejects.not.toThrow('hf:src');
     fs.writeFileSync(path.join(folder, 'blob'), 'GGUF');
     await expect(loadModel(path.join(folder, 'blob'))).rejects.toThrow(/this is a file[\s\S]*ends in \.gguf/);
     fs.renameSync(path.join(folder, 'blob'), path.join(folder, 'BLOB.GGUF'));

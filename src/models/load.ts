@@ -109,12 +109,13 @@ function filesIn(place: string): string[] {
   try {
     return fs.readdirSync(place).sort();
   } catch (error) {
-    const hub = hubNameOf(place);
+    // Beside what is in a folder that is here a name is a slip, and none of the Hub's.
+    const hub = fs.existsSync(path.dirname(place)) ? undefined : hubNameOf(place);
     const isFile = (error as NodeJS.ErrnoException).code === 'ENOTDIR' && fs.existsSync(place);
     throw new InputError(`cannot open the model: ${isFile ? 'this is a file' : fileErrorReason(error)}`, {
       where: place,
       expected: 'a run, a folder with a model, a file that ends in .gguf, or hf:owner/name',
-      ...(hub === undefined || isFile ? {} : { hint: `A model of the Hugging Face Hub is named hf:${hub}` }),
+      ...(hub === undefined || isFile ? {} : { hint: `If you mean the model of the Hugging Face Hub: hf:${hub}` }),
       cause: error,
     });
   }
