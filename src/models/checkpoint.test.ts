@@ -131,6 +131,13 @@ describe('verifyCheckpoint', () => {
     }
   });
 
+  it('says what to do with a file that was changed on purpose', async () => {
+    await writeCheckpoint(folder, content());
+    const [name] = fs.readdirSync(folder).filter((each) => each !== CHECKSUM_FILE && each.endsWith('.json'));
+    fs.appendFileSync(path.join(folder, name!), ' ');
+    expect(() => verifyCheckpoint(folder)).toThrow(`delete ${CHECKSUM_FILE}`);
+  });
+
   it('finds a truncated, lengthened or missing file, whichever it is', async () => {
     await writeCheckpoint(folder, content());
     for (const name of fs.readdirSync(folder)) {

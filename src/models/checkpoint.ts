@@ -177,6 +177,6 @@ function damaged(
   return new CorruptFileError(`this file of a checkpoint is damaged: ${what}`, {
     where: file,
     ...details,
-    hint: 'Use an earlier checkpoint of the run, or copy this one again.',
+    hint: `Use an earlier checkpoint of the run, or copy this one again. If you changed it yourself, delete ${CHECKSUM_FILE} beside it.`,
   });
 }
