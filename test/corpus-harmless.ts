@@ -44,9 +44,18 @@ export const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   ],
   sentencepiece: ['bpe-cut-in-many-ways', 'only-unknown', 'roles-past-the-pieces'],
   'chat-template': ['function-unknown', 'range-of-nothing', 'zero-bytes'],
-  config: ['lone-surrogate-key'],
+  // -1 is no token, and no limit.
+  config: ['bos-token-id-negative', 'eos-token-id-negative', 'lone-surrogate-key'],
   run: ['lone-surrogate-key'],
-  'generation-config': ['lone-surrogate-key', 'prototype-key'],
+  'generation-config': [
+    'bos-token-id-negative',
+    'decoder-start-token-id-negative',
+    'eos-token-id-negative',
+    'lone-surrogate-key',
+    'pad-token-id-negative',
+    'prototype-key',
+    'top-k-negative',
+  ],
   onnx: [
     'attribute-name-of-the-prototype',
     'domain-of-the-prototype',

@@ -32,6 +32,8 @@ describe('the generation configuration', () => {
     [{ temperature: 'hot' }, /temperature/],
     [{ do_sample: true, top_p: 2 }, /top_p[\s\S]*up to 1/],
     [{ max_new_tokens: 0 }, /max_new_tokens/],
+    [{ max_new_tokens: -1 }, /max_new_tokens/],
+    [{ pad_token_id: -2 }, /pad_token_id/],
   ])('refuses %j', (json, message) => {
     expect(() => read(json)).toThrow(message);
   });

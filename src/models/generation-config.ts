@@ -32,12 +32,13 @@ const NONE = -1;
  */
 export function readGenerationConfig(config: JsonConfig, where: string): GenerationConfig {
   const fields = new ConfigFields(config, where);
-  const isSet = (key: string): boolean => fields.get(key) !== undefined && fields.get(key) !== NONE;
+  const isSet = (key: string): boolean => fields.get(key) !== undefined;
+  const isToken = (key: string): boolean => isSet(key) && fields.get(key) !== NONE;
   const id = (key: string): number => fields.whole(key, [0, MAX_ID]);
   const read: { -readonly [K in keyof GenerationConfig]: GenerationConfig[K] } = { eosIds: readIds(fields) };
-  if (isSet('bos_token_id')) read.bosId = id('bos_token_id');
-  if (isSet('pad_token_id')) read.padId = id('pad_token_id');
-  if (isSet('decoder_start_token_id')) read.decoderStartId = id('decoder_start_token_id');
+  if (isToken('bos_token_id')) read.bosId = id('bos_token_id');
+  if (isToken('pad_token_id')) read.padId = id('pad_token_id');
+  if (isToken('decoder_start_token_id')) read.decoderStartId = id('decoder_start_token_id');
   if (isSet('max_new_tokens')) read.maxNewTokens = fields.whole('max_new_tokens', [1, MAX_ID]);
   if (isSet('repetition_penalty')) read.repetitionPenalty = fields.positive('repetition_penalty', 1e6);
   if (!isSet('do_sample')) return isSet('temperature') ? { ...read, ...readSampling(fields) } : read;
