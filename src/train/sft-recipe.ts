@@ -50,5 +50,6 @@ export function templateFor(tokenizer: Tokenizer, own: string | undefined): stri
   throw new InputError('the model has no chat template, and its tokenizer lacks the tokens of ours', {
     expected: 'chat_template in tokenizer_config.json, or a tokenizer that `athanor tokenizer train` made',
     got: `no ${missing.join(' ')}`,
+    hint: 'Give one: --chat-template FILE, a Jinja template as Hugging Face models have.',
   });
 }

@@ -194,6 +194,27 @@ describe('athanor sft', () => {
     expect(out).toMatch(/held-out loss of answers: \d+\.\d+ → \d+\.\d+ nats per token/);
     expect((await loadModel(at('chat'))).chatTemplate).toContain('add_generation_prompt');
   });
+
+  it('takes a chat template for a model that has none, and keeps it', async () => {
+    if (!fs.existsSync(at('base'))) expect(await pretrain('base', 'steps=5', 'positions=64')).toBe(0);
+    const template = "{% for m in messages %}{{ m.role + ': ' + m.content + '<|endoftext|>' }}{% endfor %}";
+    fs.writeFileSync(at('plain.jinja'), template);
+    const args = [
+      'sft',
+      at('base'),
+      '--data',
+      at('chats.jsonl'),
+      '--out',
+      at('plain'),
+      'threads=1',
+      'rows=2',
+      'steps=2',
+    ];
+    expect(await main([...args, '--chat-template', at('plain.jinja')])).toBe(0);
+    expect((await loadModel(at('plain'))).chatTemplate).toBe(template);
+    expect(await main([...args, '--chat-template', at('absent.jinja')])).toBe(1);
+    expect(err).toContain('absent.jinja');
+  });
 });
 
 describe('athanor plan', () => {

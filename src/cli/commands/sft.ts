@@ -14,6 +14,7 @@ import { sft } from '../../train/sft.js';
 import { resolveSft, sftColumns, templateFor } from '../../train/sft-recipe.js';
 import { checkColumns } from '../../train/stage.js';
 import { InputError } from '../../util/errors.js';
+import { readText } from '../../util/files.js';
 import type { Json } from '../../util/json.js';
 import { loadRecipe } from '../../util/schema.js';
 import { bringModel, MODEL_PLACES, offlineOption, type PlaceFlags } from '../model-place.js';
@@ -35,10 +36,13 @@ export function configure(command: Command): void {
     .argument('<model>', `the model to tune: ${MODEL_PLACES}`)
     .argument('[recipe...]', 'a recipe (YAML or JSON), then key=value to change it');
   configureTraining(command, 'chats: records with "messages", prompt and completion, or instruction and output');
-  command.addOption(offlineOption());
+  command
+    .option('--chat-template <file>', 'a Jinja template, for a model that has none; kept with the tuned model')
+    .addOption(offlineOption());
   addExamples(command, [
     'athanor sft runs/first --data chats.jsonl --out runs/chat',
     'athanor sft runs/first --data chats.jsonl --out runs/chat steps=300 learningRate=5e-4',
+    'athanor sft models/gpt2 --data chats.jsonl --out runs/gpt2-chat --chat-template chat.jinja',
   ]);
 }
 
@@ -46,15 +50,16 @@ export function configure(command: Command): void {
 export async function run(
   place: string,
   words: readonly string[],
-  options: TrainingOptions & PlaceFlags,
+  options: TrainingOptions & PlaceFlags & { readonly chatTemplate?: string },
 ): Promise<void> {
   const { file, overrides } = recipeWords(words);
   const recipe = withData(await loadRecipe(file, overrides, sftRecipeSchema), options.data);
-  const record = { model: place, ...recipe } as unknown as Json;
+  const given = options.chatTemplate === undefined ? undefined : readText(options.chatTemplate);
+  const record = { model: place, ...(given === undefined ? {} : { template: given }), ...recipe } as unknown as Json;
   await inRun({ command: 'sft', recipe: record, seed: recipe.seed, options }, async (run, signal) => {
     const note = reporter(options.json);
     const { model, tokenizer, chatTemplate } = await loadModel(await bringModel(place, options, signal));
-    const template = templateFor(tokenizer, chatTemplate);
+    const template = templateFor(tokenizer, given ?? chatTemplate);
     const columns = sftColumns(recipe, model.config);
     if (recipe.train.columns !== undefined) checkColumns({ columns }, model.config.positions);
     const source = await openSource(recipe.data, {
