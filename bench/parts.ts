@@ -175,6 +175,9 @@ async function exchange({ tiny, threads, scratch }: BenchSettings): Promise<Part
       else await part.run(name, command);
     }
   }
+  for (const name of Object.keys(part.commands)) {
+    part.commands[name] = part.commands[name]!.replaceAll(folder, 'FOLDER');
+  }
   return part;
 }
 
