@@ -75,7 +75,7 @@ function differencesOf({ tokenizer, greedy, chat }: Verification): string[] {
     const kind = isTie ? 'a tie, ' : '';
     const fault = isConsistent ? '' : '; not what its own outputs say: step by step is not the whole pass';
     lines.push(
-      `  greedy, prompt ${prompt + 1}: ${tokens} after ${at} tokens; ${kind}${short(margin)} apart in logits${fault}`,
+      `  greedy, prompt ${prompt + 1}: ${tokens} after ${at} tokens; ${kind}${Number.isNaN(margin) ? 'one of them only one model has' : `${short(margin)} apart in logits`}${fault}`,
     );
   }
   for (const { conversation, what, a, b } of (chat?.differences ?? []).slice(0, MOST_LINES)) {

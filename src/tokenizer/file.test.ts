@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -101,6 +101,30 @@ describe('tokenizerFromJson', () => {
     expect(tokenizer.decode([4999])).toBe('');
     expect(tokenizerFromJson(JSON.parse(JSON.stringify(tokenizer.toJson()))).encode('zebra')).toHaveLength(1);
   });
+});
+
+it('reads a SentencePiece model in a folder as the tokenizer.json that it becomes', () => {
+  const [first, second] = ['pieces', 'pieces-saved'].map((name) => path.join(folder, name)) as [string, string];
+  for (const place of [first, second]) mkdirSync(place);
+  copyFileSync(
+    new URL('../../test/fixtures/tokenizers/unigram-nfkc.model', import.meta.url),
+    path.join(first, 'spiece.model'),
+  );
+  writeFileSync(path.join(first, 'tokenizer_config.json'), JSON.stringify({ tokenizer_class: 'T5Tokenizer' }));
+  const tokenizer = loadTokenizer(first);
+  saveTokenizer(tokenizer, second);
+  const again = loadTokenizer(second);
+  expect([again.vocabularySize, again.eosId, again.padId]).toEqual([
+    tokenizer.vocabularySize,
+    tokenizer.eosId,
+    tokenizer.padId,
+  ]);
+  // Stacked marks, where the two formats apply rules of normalisation differently.
+  for (const text of ['ȫ', 'o\u0308\u0304 x', 'ﬁ ①', '\u0344', 'a small cat']) {
+    expect([...again.encode(text, { addSpecial: true })], text).toEqual([
+      ...tokenizer.encode(text, { addSpecial: true }),
+    ]);
+  }
 });
 
 function set(target: Loose, key: string | number, value: Json): void {

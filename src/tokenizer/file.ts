@@ -51,7 +51,21 @@ function findVocabulary(folder: string): (() => Tokenizer) | undefined {
   const tokenizer = inFile(folder, 'not a usable tokenizer', () =>
     loadSentencePieceFolder(folder, existsSync(config) ? rolesOf(readJsonObject(config)) : undefined),
   );
-  return tokenizer === undefined ? undefined : () => tokenizer;
+  return tokenizer === undefined ? undefined : () => asLibrary(tokenizer);
+}
+
+/**
+ * A folder's SentencePiece model as Hugging Face's library reads it: it makes a `tokenizer.json` of it. The two formats apply
+ * rules of normalisation differently where marks are stacked, and a model was trained with the one or the other; what
+ * is saved from here on is the same either way.
+ */
+function asLibrary(tokenizer: Tokenizer): Tokenizer {
+  if (tokenizer.kind !== 'unigram') return tokenizer;
+  const contents = new Map([...tokenizer.specialTokens].map(([content, id]) => [id, content]));
+  const role = (id: number | undefined): string | undefined => (id === undefined ? undefined : contents.get(id));
+  const { bosId, eosId, padId } = tokenizer;
+  const roles = { bos: role(bosId), eos: role(eosId), pad: role(padId) };
+  return tokenizerFromJson(tokenizer.toJson() as { [key: string]: Json }, roles);
 }
 
 /** The tokenizer that the content of a `tokenizer.json` describes. @throws {InputError} as `loadTokenizer`. */
