@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { deviceFor } from '../llm/device-choice.js';
 import { writeGguf } from '../models/gguf-write.js';
 import { type AnyModel, type LoadedModel, loadAnyModel } from '../models/load.js';
 import { type SavedModel, type StoredDtype, saveModel } from '../models/save.js';
@@ -12,7 +13,6 @@ import { type ExportFormat, type ExportType, TYPE_PRECISIONS } from './export-ty
 import { candidateOf } from './model-candidate.js';
 import { openOnnxExport } from './onnx-candidate.js';
 import { exportOnnx, type OnnxDtype } from './onnx-export.js';
-import { deviceFor } from './open-candidate.js';
 import { sentenceFiles } from './sentence-files.js';
 import { type Verification, type VerifyOptions, verify } from './verify.js';
 

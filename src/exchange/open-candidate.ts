@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { deviceFor } from '../llm/device-choice.js';
 import type { GenerationConfig } from '../models/generation-config.js';
 import { loadAnyModel } from '../models/load.js';
 import { localPlace, type PlaceOptions, placeName } from '../models/place.js';
-import type { Module } from '../nn/module.js';
-import { cpu, type Device } from '../runtime/device.js';
+import type { Device } from '../runtime/device.js';
 import type { Candidate } from './candidate.js';
 import { candidateOf } from './model-candidate.js';
 import { openOnnxExport } from './onnx-candidate.js';
@@ -54,14 +54,6 @@ export async function openCandidate(place: string, options: OpenCandidateOptions
   const candidate = candidateOf(loaded, { device: device ?? deviceFor(loaded.model), name: placeName(place) });
   const types = storedTypes(local, loaded);
   return { candidate, precision: precisionOf(types), types, generation: loaded.generation };
-}
-
-/** Weights below which operations are too short to be shared by threads. */
-const SMALL_MODEL = 2e7;
-
-/** This machine's processor, with one thread for a small model. */
-export function deviceFor(model: Module): Device {
-  return cpu(model.size < SMALL_MODEL ? { threads: 1 } : {});
 }
 
 /**

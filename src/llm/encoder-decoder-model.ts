@@ -7,11 +7,12 @@ import type { EncoderDecoder } from '../models/encoder-decoder.js';
 import type { GenerationConfig } from '../models/generation-config.js';
 import { type AnyModel, type LoadedModel, loadAnyModel } from '../models/load.js';
 import { generationOf } from '../models/save.js';
-import { cpu, type Device } from '../runtime/device.js';
+import type { Device } from '../runtime/device.js';
 import type { ChatMessage } from '../tokenizer/chat-template.js';
 import { TextStream } from '../tokenizer/text-stream.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { InputError } from '../util/errors.js';
+import { deviceFor } from './device-choice.js';
 import { AnswerScorer } from './encoder-decoder-scoring.js';
 import type {
   ChatOptions,
@@ -46,9 +47,6 @@ export interface EncoderDecoderModelOptions {
   readonly lengthPenalty?: number;
 }
 
-/** Parameters below which operations are too short to be shared by threads. */
-const SMALL_MODEL = 2e7;
-
 /** A token on its way into the answer; beam search gives no probabilities. */
 type AnswerToken = Pick<GeneratedToken, 'token' | 'finish'> & Partial<GeneratedToken>;
 
@@ -78,7 +76,7 @@ export class EncoderDecoderModel implements LanguageModel {
     this.name = name;
     this.model = model;
     this.tokenizer = tokenizer;
-    this.device = options.device ?? cpu(model.size < SMALL_MODEL ? { threads: 1 } : {});
+    this.device = options.device ?? deviceFor(model);
     this.generation = generation ?? generationOf(tokenizer);
     this.beams = beams;
     this.lengthPenalty = lengthPenalty;

@@ -13,6 +13,7 @@ import { TextStream } from '../tokenizer/text-stream.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { InputError } from '../util/errors.js';
 import { ChatFormat } from './chat-format.js';
+import { deviceFor, isSmall } from './device-choice.js';
 import type {
   ChatEvent,
   ChatOptions,
@@ -62,9 +63,6 @@ interface Run {
 /** The share of the context that is kept free for an answer whose length was not said. */
 const ANSWER_SHARE = 1 / 4;
 
-/** Parameters below which operations are too short to be shared by threads. */
-const SMALL_MODEL = 2e7;
-
 /** A model that runs here: the weights in memory, decoded with a cache of keys and values. */
 export class LocalModel implements LanguageModel {
   readonly name: string;
@@ -83,8 +81,8 @@ export class LocalModel implements LanguageModel {
   private held: readonly number[] = [];
 
   constructor({ model, tokenizer, chatTemplate, generation }: ModelParts, options: LocalModelOptions = {}) {
-    const small = parameterCount(model) < SMALL_MODEL;
-    const { name = 'local', device = cpu(small ? { threads: 1 } : {}), reuse = true } = options;
+    const small = isSmall(model);
+    const { name = 'local', device = deviceFor(model), reuse = true } = options;
     this.name = name;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -308,10 +306,6 @@ export class LocalModel implements LanguageModel {
   private tokenText(id: number): string {
     return Buffer.from(this.tokenizer.tokenBytes(id)).toString('utf8');
   }
-}
-
-function parameterCount(model: Decoder): number {
-  return model.parameters().reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
 }
 
 /** How many ids of a prompt a cache holds already; never all of them, since the last one is always read. */
