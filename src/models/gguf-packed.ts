@@ -1,6 +1,6 @@
 import { QUANTIZED_BLOCK, QuantizedWeight } from '../nn/quantized-weight.js';
 import { float16ToFloat32 } from '../util/half.js';
-import type { QuantisedTensor } from './gguf-weights.js';
+import type { QuantizedTensor } from './gguf-weights.js';
 
 /** Bytes of a block's scale, a float16. */
 const SCALE_BYTES = 2;
@@ -10,7 +10,7 @@ const SCALE_BYTES = 2;
  * each block's scale before its numbers, and of Q4_0 numbers j and j + 16 in one byte; programs take neighbours in one byte,
  * scales apart, and 8-bit numbers counted from 128.
  */
-export function packedWeight(name: string, { type, bytes, shape }: QuantisedTensor): QuantizedWeight {
+export function packedWeight(name: string, { type, bytes, shape }: QuantizedTensor): QuantizedWeight {
   const [rows, columns] = shape as readonly [number, number];
   const bits = type === 'Q4_0' ? 4 : 8;
   const blockBytes = (QUANTIZED_BLOCK * bits) / 8;

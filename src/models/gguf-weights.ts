@@ -9,7 +9,7 @@ import { halvesFromPairs } from './gguf-rows.js';
 import type { WeightSource } from './weight-places.js';
 
 /** A matrix as a file packs it, in blocks of 32 neighbours of a row. */
-export interface QuantisedTensor {
+export interface QuantizedTensor {
   readonly type: 'Q4_0' | 'Q8_0';
   /** Row after row. */
   readonly bytes: Uint8Array;
@@ -56,7 +56,7 @@ export class GgufWeights implements WeightSource {
    * The weights as they are packed in the file, to be computed with as they are; undefined where they are stored in
    * another type. `dequantize` makes of them what `readFloat32` gives.
    */
-  quantisedTensor(name: string): QuantisedTensor | undefined {
+  quantizedTensor(name: string): QuantizedTensor | undefined {
     const inFile = this.#nameInFile.get(name);
     const tensor = inFile === undefined ? undefined : this.#file.tensors.get(inFile);
     if (inFile === undefined || (tensor?.type !== 'Q4_0' && tensor?.type !== 'Q8_0')) return undefined;
@@ -66,7 +66,7 @@ export class GgufWeights implements WeightSource {
   }
 
   packed(name: string): QuantizedWeight | undefined {
-    const tensor = this.quantisedTensor(name);
+    const tensor = this.quantizedTensor(name);
     return tensor && packedWeight(name, tensor);
   }
 

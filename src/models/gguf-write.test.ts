@@ -126,7 +126,7 @@ describe.each(Object.entries(MODELS))('%s', (_, make) => {
     const { weights: source, config, inFile } = openGgufModel(file);
     let packed = 0;
     for (const { name } of inFile.names(config)) {
-      const tensor = source.quantisedTensor(name);
+      const tensor = source.quantizedTensor(name);
       if (tensor === undefined) continue;
       packed++;
       const count = tensor.shape.reduce((product, size) => product * size, 1);
@@ -135,7 +135,7 @@ describe.each(Object.entries(MODELS))('%s', (_, make) => {
     }
     source.close();
     expect(packed).toBeGreaterThan(8);
-    expect(source.quantisedTensor('nonsense')).toBeUndefined();
+    expect(source.quantizedTensor('nonsense')).toBeUndefined();
   });
 });
 
